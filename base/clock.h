@@ -1,0 +1,30 @@
+// The two clocks. cycle_now() orders operations (I2): rdtscp where the time-stamp counter is
+// synchronised (constant_tsc, nonstop_tsc, clocksource tsc), else one shared counter (then I1 does
+// not hold for stamps, which is logged once). wall_ns() is what users see in time stamps.
+// Both can be faked a thread: skew for cycle_now, a fixed or stepped value for wall_ns.
+#pragma once
+
+#include <cstdint>
+
+namespace scalefs {
+
+// Cycles, or ticks of the shared counter. Never 0. Not monotone across cores: oplog makes it so.
+uint64_t cycle_now();
+// True when cycle_now() reads the time-stamp counter.
+bool cycle_is_tsc();
+// Adds `skew` to what cycle_now() returns on the given core slot (tests; 0 takes it back).
+void set_cycle_skew_for_test(uint32_t core, int64_t skew);
+// Replaces rdtscp by the shared counter (tests of that path).
+void use_shared_counter_for_test(bool on);
+
+// Nanoseconds since 1970 (CLOCK_REALTIME).
+int64_t wall_ns();
+// A coarse and cheap variant for time stamps of files (CLOCK_REALTIME_COARSE, some ms of grain).
+int64_t wall_coarse_ns();
+// From now on wall_ns and wall_coarse_ns return `ns`; a negative value takes it back (tests).
+void set_wall_for_test(int64_t ns);
+
+// Milliseconds of a monotonic clock, for periods and time-outs.
+uint64_t monotonic_ms();
+
+}  // namespace scalefs
