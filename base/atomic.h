@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #ifdef SCALEFS_SCHEDULE
 #include "base/schedule.h"

@@ -2,10 +2,15 @@
 // lock-free structure hold an EpochGuard; whoever unlinks an object hands it to retire(), and it is
 // freed once every guard that could see it has ended. Readers write only a line of their own.
 //
-// Protocol: a guard publishes the global epoch in its thread's record (seq_cst, so that the record
-// is visible before any read of the structure) and clears it at the end. try_advance() moves the
-// global epoch from e to e+1 when every active record holds e; what was retired in epoch e is freed
-// at e+2. Guards nest. A guard never spans I/O, a wait, or a copy from or to a caller's memory (P6).
+// Protocol: a guard publishes the global epoch in its thread's record, with a full fence so that the
+// record is visible before any read of the structure, and clears it at the end (release).
+// try_advance() moves the global epoch from e to e+1 when every active record holds e. retire()
+// passes a full fence after the caller's unlinking and then reads the epoch e; the object is freed
+// once the epoch is e+2 (why that is enough: epoch.cc). Guards nest. A guard never spans I/O, a
+// wait, or a copy from or to a caller's memory (P6).
+//
+// Costs: a guard writes one line of the thread's own and passes one fence; retire() writes that
+// thread's own list. Only every kRetiresAStep-th retire() of a thread looks at the others' records.
 // try_advance is a step function: threads only call it, so a single-threaded test drives it.
 #pragma once
 
@@ -24,8 +29,13 @@ class EpochGuard {
 
 namespace epoch {
 
-// Frees `object` with `deleter` once no guard that began before this call is left. Does not free
-// in the call itself. Amortised: now and then it also calls try_advance.
+// How many retire() calls of one thread bring one attempt to advance.
+inline constexpr uint32_t kRetiresAStep = 64;
+
+// Frees `object` with `deleter` once no guard that began before this call is left. Never frees this
+// object in the call itself, but may free older ones of the same thread. A deleter runs outside of
+// any guard and lock of this module, may retire() more, and must not drain(). When there is no
+// memory to remember the object it is leaked, for waiting could deadlock.
 void retire(void* object, void (*deleter)(void*));
 
 template <class T>
@@ -33,12 +43,13 @@ void retire(T* object) {
   retire(static_cast<void*>(object), [](void* p) { delete static_cast<T*>(p); });
 }
 
-// One step: advances the epoch if all readers allow it and frees what became free. True when it
-// advanced.
+// One step: advances the epoch if all readers allow it and frees what became free, of all threads.
+// True when it advanced. The caller may hold a guard.
 bool try_advance();
-// Steps until everything retired so far is freed. The caller holds no guard; others' guards end.
+// Steps until everything retired so far is freed, and what its deleters retired in turn. The caller
+// holds no guard; others' guards end.
 void drain();
-// Objects retired and not yet freed.
+// Objects retired and not yet freed; exact when nothing else runs.
 size_t pending();
 // The calling thread holds a guard (for assertions: no I/O inside).
 bool in_guard();

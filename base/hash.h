@@ -11,6 +11,8 @@ namespace scalefs {
 
 // CRC32C of `bytes`; pass the result of an earlier call as `seed` to continue it.
 uint32_t crc32c(const void* bytes, size_t size, uint32_t seed = 0);
+// The same by tables alone: what crc32c() is on machines without the instruction.
+uint32_t crc32c_portable(const void* bytes, size_t size, uint32_t seed = 0);
 
 struct HashKey {
   uint64_t k0 = 0;

@@ -1,4 +1,4 @@
-// A byte counter an object class (issue: bounded memory, I10). Counters are per core, so counting
+// A byte counter an object class (bounded memory, I10). Counters are per core, so counting
 // shares no line; the sum is what statistics and the eviction policy read.
 #pragma once
 

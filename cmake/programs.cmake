@@ -1,0 +1,73 @@
+# The daemon, the tools and the benchmarks, and where they are installed. A folder that has no
+# sources yet makes no target.
+include(GNUInstallDirs)
+find_package(PkgConfig REQUIRED)
+
+if(SCALEFS_TOOLS)
+  # tools/: <x>_main.cc are thin mains, all else is the library scalefs_tools.
+  file(GLOB tools_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.cc)
+  list(FILTER tools_sources EXCLUDE REGEX "_main\\.cc$")
+  pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
+  pkg_check_modules(UUID REQUIRED IMPORTED_TARGET uuid)
+  find_package(CLI11 REQUIRED)
+  set(tools_libraries scalefs_diskfs scalefs_base CLI11::CLI11 PkgConfig::BLKID PkgConfig::UUID)
+  if(tools_sources)
+    add_library(scalefs_tools STATIC ${tools_sources})
+    target_link_libraries(scalefs_tools PUBLIC ${tools_libraries})
+  else()
+    add_library(scalefs_tools INTERFACE)
+    target_link_libraries(scalefs_tools INTERFACE ${tools_libraries})
+  endif()
+
+  function(scalefs_tool main program)
+    if(NOT EXISTS ${CMAKE_SOURCE_DIR}/tools/${main})
+      return()
+    endif()
+    string(REPLACE "." "_" target tool_${program})
+    add_executable(${target} tools/${main})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${program})
+    target_link_libraries(${target} PRIVATE scalefs_tools)
+    install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+  endfunction()
+  scalefs_tool(mkfs_main.cc mkfs.scalefs)
+  scalefs_tool(fsck_main.cc fsck.scalefs)
+
+  # fuse/: main.cc is the daemon's, all else is the library scalefs_fuse.
+  file(GLOB fuse_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuse/*.cc)
+  list(REMOVE_ITEM fuse_sources ${CMAKE_SOURCE_DIR}/fuse/main.cc)
+  pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
+  if(fuse_sources)
+    add_library(scalefs_fuse STATIC ${fuse_sources})
+    target_compile_definitions(scalefs_fuse PUBLIC FUSE_USE_VERSION=314)
+    target_link_libraries(scalefs_fuse PUBLIC
+      scalefs_volume scalefs_base CLI11::CLI11 PkgConfig::FUSE3)
+  endif()
+  if(EXISTS ${CMAKE_SOURCE_DIR}/fuse/main.cc AND fuse_sources)
+    add_executable(scalefs fuse/main.cc)
+    target_link_libraries(scalefs PRIVATE scalefs_fuse)
+    # The sanitizers bring an allocator of their own.
+    if(NOT SCALEFS_SANITIZE)
+      pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+      target_link_libraries(scalefs PRIVATE
+        -Wl,--push-state,--no-as-needed PkgConfig::JEMALLOC -Wl,--pop-state)
+    endif()
+    install(TARGETS scalefs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    # mount(8) looks for mount.<type>, and mount.fuse3 for the name after "fuse.".
+    foreach(link mount.scalefs mount.fuse.scalefs)
+      install(CODE "
+        set(sbin \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
+        file(MAKE_DIRECTORY \"\${sbin}\")
+        file(CREATE_LINK ../${CMAKE_INSTALL_BINDIR}/scalefs \"\${sbin}/${link}\" SYMBOLIC)")
+    endforeach()
+  endif()
+endif()
+
+if(SCALEFS_BENCH)
+  file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*_bench.cc)
+  if(bench_sources)
+    find_package(benchmark REQUIRED)
+    add_executable(scalefs-microbench ${bench_sources})
+    target_link_libraries(scalefs-microbench PRIVATE
+      scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
+  endif()
+endif()

@@ -1,0 +1,104 @@
+# Tests: every tests/<label>/<room>/*_test.cc goes into one GoogleTest executable <label>_<room> and
+# carries that ctest label; every tests/<label>/<room>/test_*.{sh,py} is a ctest of its own (exit
+# status 0 is a pass, 77 a skip). The label `schedule` is built against the rooms' _sched variants.
+include(CTest)
+if(NOT BUILD_TESTING)
+  return()
+endif()
+find_package(GTest REQUIRED)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+include(GoogleTest)
+
+set(SCALEFS_TEST_LABELS
+    unit model schedule stress commute crash fault fsck fuzz mount posix bench tidy)
+set(SCALEFS_TEST_ROOMS base oplog memfs diskfs volume fuse tools)
+# Labels whose tests mount: one at a time, they share the machine's memory and /dev/fuse.
+set(SCALEFS_SERIAL_LABELS mount posix)
+
+set(SCALEFS_TEST_TIMEOUT 300)
+if(SCALEFS_SANITIZE)
+  set(SCALEFS_TEST_TIMEOUT 900)
+endif()
+
+# What tests share, in both variants. It may use every room up to volume.
+file(GLOB support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.cc)
+foreach(variant "" "_sched")
+  set(target scalefs_test_support${variant})
+  if(support_sources)
+    add_library(${target} STATIC EXCLUDE_FROM_ALL ${support_sources})
+    set(visibility PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(visibility INTERFACE)
+  endif()
+  target_include_directories(${target} ${visibility} ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} ${visibility} scalefs_volume${variant} GTest::gtest)
+endforeach()
+
+function(scalefs_test_executable label room)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${room}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  set(variant "")
+  if(label STREQUAL "schedule")
+    set(variant "_sched")
+  endif()
+  set(library scalefs_${room}${variant})
+  if(NOT TARGET ${library})
+    # The daemon and the tools are left out when their libraries are not built.
+    return()
+  endif()
+  set(target ${label}_${room})
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE
+    ${library} scalefs_test_support${variant} GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE
+    SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SCALEFS_BIN_DIR="${CMAKE_BINARY_DIR}")
+  set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_${label} ${target})
+  set(properties LABELS ${label} TIMEOUT ${SCALEFS_TEST_TIMEOUT})
+  if(label IN_LIST SCALEFS_SERIAL_LABELS)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  gtest_discover_tests(${target}
+    TEST_PREFIX ${label}.${room}.
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES ${properties})
+endfunction()
+
+function(scalefs_test_scripts label folder prefix)
+  file(GLOB scripts CONFIGURE_DEPENDS ${folder}/test_*.sh ${folder}/test_*.py)
+  foreach(script ${scripts})
+    get_filename_component(stem ${script} NAME_WE)
+    string(REGEX REPLACE "^test_" "" stem ${stem})
+    if(script MATCHES "\\.py$")
+      set(interpreter ${Python3_EXECUTABLE} -B)
+    else()
+      set(interpreter bash)
+    endif()
+    set(name ${prefix}.${stem})
+    add_test(NAME ${name} COMMAND ${interpreter} ${script})
+    set_tests_properties(${name} PROPERTIES
+      LABELS ${label} TIMEOUT ${SCALEFS_TEST_TIMEOUT} SKIP_RETURN_CODE 77
+      WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+      ENVIRONMENT "SCALEFS_BIN_DIR=${CMAKE_BINARY_DIR};SCALEFS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+    if(label IN_LIST SCALEFS_SERIAL_LABELS)
+      set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+    endif()
+  endforeach()
+endfunction()
+
+foreach(label ${SCALEFS_TEST_LABELS})
+  foreach(room ${SCALEFS_TEST_ROOMS})
+    scalefs_test_executable(${label} ${room})
+    scalefs_test_scripts(${label} ${CMAKE_SOURCE_DIR}/tests/${label}/${room} ${label}.${room})
+  endforeach()
+  scalefs_test_scripts(${label} ${CMAKE_SOURCE_DIR}/tests/${label} ${label})
+  # `ninja tests_<label>` builds what one label needs.
+  get_property(targets GLOBAL PROPERTY SCALEFS_TEST_TARGETS_${label})
+  add_custom_target(tests_${label})
+  if(targets)
+    add_dependencies(tests_${label} ${targets})
+  endif()
+endforeach()
