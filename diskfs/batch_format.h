@@ -5,6 +5,7 @@
 
 #include "base/core.h"
 #include "base/units.h"
+#include "diskfs/items.h"  // kFilePagesMax
 
 namespace scalefs::diskfs {
 
@@ -29,7 +30,6 @@ enum class BatchOp : uint8_t {
 inline constexpr size_t kInodeFieldCount = 13;
 
 inline constexpr uint64_t kInoMax = (uint64_t{1} << 48) - 1;
-inline constexpr uint64_t kFilePagesMax = kFileBytesMax / kBlockBytes;
 inline constexpr uint64_t kVolumeBlocksMax = kVolumeBytesMax / kBlockBytes;
 inline constexpr uint8_t kDirentTypeMax = 15;
 inline constexpr uint32_t kMnodeSlotsMax = kCoresMax;
