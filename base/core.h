@@ -47,7 +47,7 @@ class PerCore {
 
  private:
   struct alignas(kFalseSharingBytes) Item {
-    T value;
+    T value{};
   };
   uint32_t count_;
   std::unique_ptr<Item[]> items_;

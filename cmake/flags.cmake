@@ -8,6 +8,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
   target_compile_options(scalefs_flags INTERFACE -msse4.2 -mcx16)
 endif()
 if(SCALEFS_SANITIZE)
-  target_compile_options(scalefs_flags INTERFACE -fsanitize=${SCALEFS_SANITIZE})
+  target_compile_options(scalefs_flags INTERFACE
+    -fsanitize=${SCALEFS_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(scalefs_flags INTERFACE -fsanitize=${SCALEFS_SANITIZE})
 endif()
