@@ -35,7 +35,7 @@ void encode_batch_header(const JournalArea& area, BatchHeader& header, Bytes bat
   std::memcpy(to + batch_offset::uuid, area.uuid.data(), area.uuid.size());
   store_le(to + batch_offset::mount_epoch, header.mount_epoch);
   store_le(to + batch_offset::sequence, header.sequence);
-  store_le(to + batch_offset::position, header.position);
+  store_le(to + batch_offset::own_block, header.own_block);
   store_le(to + batch_offset::checkpoint_generation, header.checkpoint_generation);
   store_le(to + batch_offset::flushed_seq, header.flushed_seq);
   store_le(to + batch_offset::previous_crc, header.previous_crc);
@@ -56,14 +56,14 @@ bool decode_batch_header(const JournalArea& area, ConstBytes block, BatchHeader*
   if (load_le<uint32_t>(from + batch_offset::reserved1) != 0) return false;
   header->mount_epoch = load_le<uint64_t>(from + batch_offset::mount_epoch);
   header->sequence = load_le<uint64_t>(from + batch_offset::sequence);
-  header->position = load_le<uint64_t>(from + batch_offset::position);
+  header->own_block = load_le<uint64_t>(from + batch_offset::own_block);
   header->checkpoint_generation = load_le<uint64_t>(from + batch_offset::checkpoint_generation);
   header->flushed_seq = load_le<uint64_t>(from + batch_offset::flushed_seq);
   header->previous_crc = load_le<uint32_t>(from + batch_offset::previous_crc);
   header->payload_bytes = load_le<uint32_t>(from + batch_offset::payload_bytes);
   header->op_count = load_le<uint32_t>(from + batch_offset::op_count);
   header->crc = load_le<uint32_t>(from + batch_offset::crc);
-  return header->payload_bytes <= kBatchPayloadBytesMax &&
+  return header->own_block < area.blocks && header->payload_bytes <= kBatchPayloadBytesMax &&
          batch_blocks(header->payload_bytes) <= area.blocks;
 }
 

@@ -1,7 +1,6 @@
-// The header of a batch in the journal (FORMAT.md, "Journal"), and how positions in the circular
-// area are counted. A position is the number of journal blocks written before it since mkfs; it
-// stands at block `position % blocks` of the area. It never falls, so a header that carries its own
-// position tells in which lap it was written.
+// The header of a batch in the journal (FORMAT.md, "Journal"), and how places in the circular area
+// are counted: a position counts on past the end of the area, in memory only, and stands at block
+// `position % blocks` of it. On the device, headers and superblocks name that block.
 //
 // Nothing here is stateful; every function may be called from any thread.
 #pragma once
@@ -17,13 +16,11 @@ namespace scalefs::diskfs {
 
 inline constexpr uint64_t kBatchMagic = 0x4843544142534653;  // "SFSBATCH"
 inline constexpr size_t kBatchHeaderBytes = 96;
-// Positions stay below: half a million years of 1 GiB a second.
-inline constexpr uint64_t kJournalPositionMax = uint64_t{1} << 62;
 // An encoded batch is never longer, whatever the size of the journal.
 inline constexpr size_t kBatchPayloadBytesMax = 4u << 20;
 
 namespace batch_offset {
-inline constexpr size_t magic = 0, uuid = 8, mount_epoch = 24, sequence = 32, position = 40,
+inline constexpr size_t magic = 0, uuid = 8, mount_epoch = 24, sequence = 32, own_block = 40,
                         checkpoint_generation = 48, flushed_seq = 56, previous_crc = 64,
                         payload_bytes = 68, op_count = 72, reserved0 = 76, seal = 80,
                         reserved1 = 88, crc = 92;
@@ -49,7 +46,7 @@ struct JournalPoint {
 struct BatchHeader {
   uint64_t mount_epoch = 0;
   uint64_t sequence = 0;
-  uint64_t position = 0;
+  uint64_t own_block = 0;              // of the area, where the header stands
   uint64_t checkpoint_generation = 0;  // of the newest superblock known durable at writing
   uint64_t flushed_seq = 0;            // highest sequence known durable at writing
   uint32_t previous_crc = 0;
@@ -69,8 +66,8 @@ size_t batch_payload_bytes_max(uint64_t blocks);
 // crc, and stores the latter in `header` too.
 void encode_batch_header(const JournalArea& area, BatchHeader& header, Bytes batch);
 // Reads a header from the first bytes of a block of any content. False unless it was written by
-// somebody who knew the volume's key: magic, uuid, seal, zero reserved bytes, a length that the area
-// can hold. Says nothing about the payload.
+// somebody who knew the volume's key: magic, uuid, seal, zero reserved bytes, place and length
+// inside the area. Says nothing about the payload.
 bool decode_batch_header(const JournalArea& area, ConstBytes block, BatchHeader* header);
 // Whether `batch`, at least header.payload_bytes long behind the header, has the checksum that it
 // claims.

@@ -20,33 +20,36 @@ struct JournalBatch {
 
 class JournalReader {
  public:
-  // The chain of `mount_epoch` from `start` on. start.position < kJournalPositionMax.
-  JournalReader(BlockDevice& device, const JournalArea& area, uint64_t mount_epoch,
-                const JournalPoint& start);
+  struct Start {
+    JournalPoint point;         // position < area.blocks
+    uint64_t mount_epoch = 0;   // of batches beyond accepted_seq
+    uint64_t accepted_seq = 0;  // batches up to it carry an earlier epoch
+  };
+  JournalReader(BlockDevice& device, const JournalArea& area, const Start& start);
 
-  // The batch at point() if it continues the chain: sealed, of this epoch, with the expected
-  // position, sequence and previous checksum, and whole. Nothing when it does not; the reader stays.
+  // The batch at point() if it continues the chain: sealed, of the right epoch, with the expected
+  // place, sequence and previous checksum, and whole. Nothing when it does not; the reader stays.
   Result<std::optional<JournalBatch>> next();
   // Where the next batch would stand.
   const JournalPoint& point() const { return point_; }
 
-  // What sealed headers at or beyond point() claim, whether or not their payload is whole. Later
-  // laps of the chain cannot exist there, earlier ones are told by their position.
+  // What sealed headers at or beyond point() claim, whether or not their payload is whole. Those of
+  // earlier laps are told by their sequence, those of earlier mounts by their epoch.
   struct Beyond {
-    uint64_t flushed_seq = 0;            // largest of headers of this epoch
-    uint64_t mount_epoch = 0;            // largest
-    uint64_t checkpoint_generation = 0;  // largest
+    uint64_t flushed_seq = 0;  // largest of headers that belong behind point()
+    uint64_t mount_epoch = 0;  // largest of all, as is the next
+    uint64_t checkpoint_generation = 0;
   };
   // Looks at the first `blocks` blocks from point() on, all of the area if it is not smaller.
   Result<Beyond> look_beyond(uint64_t blocks = UINT64_MAX);
 
  private:
   Status read_blocks(uint64_t position, Bytes to);
+  bool epoch_fits(const BatchHeader& header) const;
 
   BlockDevice& device_;
   const JournalArea area_;
-  const uint64_t mount_epoch_;
-  const uint64_t start_position_;
+  const Start start_;
   JournalPoint point_;
 };
 

@@ -28,7 +28,7 @@ Status JournalWriter::append(ConstBytes payload, uint32_t op_count,
   BatchHeader header;
   header.mount_epoch = mount_epoch_;
   header.sequence = point_.sequence;
-  header.position = point_.position;
+  header.own_block = point_.position % area_.blocks;
   header.checkpoint_generation = checkpoint_generation;
   header.flushed_seq = flushed_seq_;
   header.previous_crc = point_.previous_crc;
@@ -36,7 +36,7 @@ Status JournalWriter::append(ConstBytes payload, uint32_t op_count,
   header.op_count = op_count;
   encode_batch_header(area_, header, batch.span());
 
-  const uint64_t at = point_.position % area_.blocks;
+  const uint64_t at = header.own_block;
   const size_t before_end =
       std::min<uint64_t>(batch.size(), (area_.blocks - at) * kBlockBytes);
   SCALEFS_TRY_VOID(device_.write(BlockNo(area_.first.v + at), batch.span().first(before_end)));
