@@ -1,0 +1,120 @@
+// An object in memory: what every type has in common. Files have a FileNode (data), directories a
+// DirectoryNode (names).
+//
+// Attributes. Writers hold `attr_lock` and bump `attr_seq` (odd while they change something); readers
+// take no lock and write nothing (AttrReader in delta_cache.h). Everything that many cores change at once is not
+// written here but in the delta cache: lookups, nlink, entries and the latest mtime and ctime. So what
+// this struct holds of those is a base, and the truth is the base plus every core's delta
+// (DeltaCache::read gives exact sums).
+//
+// Locks, in the order in which they are taken (P1): rename lock, xattr_lock, the data half's file mutex,
+// directory buckets in address order, a log slot, a way of the delta cache, attr_lock. attr_lock is innermost and held
+// for some tens of instructions.
+//
+// Stamps. `stamp` is the last stamp that was given to an operation that changed attributes, under
+// attr_lock; stamps of operations that touched the object through the delta cache are there. A new object starts with its
+// creator's.
+//
+// Life: alive -> dying -> dead, see reclaim.h. The memory is freed by epoch::retire, so that a pointer
+// found under an EpochGuard stays good in that guard; a Pin (impl.h) keeps the object alive beyond.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/atomic.h"
+#include "base/core.h"
+#include "base/mutex.h"
+#include "memfs/types.h"
+
+namespace scalefs::memfs {
+
+class DirectoryNode;  // directory.h
+class FileNode;       // file_node.h
+class XattrSet;       // xattr_set.h
+
+enum class Life : uint8_t { alive, dying, dead };
+
+// What Mnode::Mnode() is given: everything that a new or loaded object starts with.
+struct MnodeInit {
+  Attr attr;               // nlink, times and all; mnode and the type in mode never change
+  MnodeNo parent;          // of a directory
+  Stamp stamp = 0;
+  int64_t lookups = 0;
+  uint64_t entries = 0;    // of a directory
+  bool loaded = false;     // stands in a checkpoint: xattrs, names and pages may have to be loaded
+  bool tmpfile = false;    // nlink 0 and may be linked
+};
+
+struct alignas(64) Mnode {
+  explicit Mnode(MnodeInit init);
+  ~Mnode();
+  Mnode(const Mnode&) = delete;
+  Mnode& operator=(const Mnode&) = delete;
+
+  bool is_directory() const { return type == kTypeDirectory; }
+  bool is_file() const { return type == kTypeFile; }
+  bool is_symlink() const { return type == kTypeSymlink; }
+
+  // DT_* values, without <dirent.h>.
+  static constexpr uint8_t kTypeDirectory = 4;
+  static constexpr uint8_t kTypeFile = 8;
+  static constexpr uint8_t kTypeSymlink = 10;
+
+  // --- constant once published
+  const MnodeNo number;
+  const uint8_t type;
+  const bool loaded;
+  const uint32_t generation;
+  const uint64_t rdev;
+  const int64_t btime_ns;
+  std::unique_ptr<DirectoryNode> directory;  // of a directory
+  std::unique_ptr<FileNode> file;            // of a regular file
+  // Symlink target: with no backend or when created here, set before publication; of a loaded one
+  // null until readlink loads it. Retired by epoch. Acquire loads pair with the release in readlink.
+  Atomic<const std::string*> target{nullptr};
+
+  // --- linkage of the mnode table: two chains, so that a resize leaves readers of the old one alone
+  Atomic<Mnode*> table_next[2];
+  Atomic<uint8_t> life{static_cast<uint8_t>(Life::alive)};
+
+  // --- attributes. Written under attr_lock with attr_seq odd, by release stores; read by acquire
+  // loads between two equal even values of attr_seq.
+  alignas(64) SpinBit attr_lock;
+  Atomic<uint32_t> attr_seq{0};
+  Atomic<uint32_t> mode;
+  Atomic<uint32_t> uid;
+  Atomic<uint32_t> gid;
+  Atomic<uint32_t> flags;
+  Atomic<int64_t> atime_ns;
+  Atomic<int64_t> base_mtime_ns;
+  Atomic<int64_t> base_ctime_ns;
+  Atomic<int64_t> base_nlink;
+  Atomic<int64_t> base_entries;
+  Atomic<Stamp> stamp;
+  // Deltas stamped below this one do not count for the mtime: it was set explicitly afterwards.
+  Atomic<Stamp> mtime_set_stamp{0};
+
+  // --- Which cores' ways may hold a delta (bit core % 128). Set before the delta, cleared after the
+  // fold; in the steady state only read.
+  alignas(64) Atomic<uint64_t> delta_cores[2];
+  Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
+  Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
+  // The data half: the object is in the list of dirty_files(). See data_half.h.
+  Atomic<bool> listed_dirty{false};
+  // Sleeps: taken before any bucket; protects changes of `xattrs`.
+  Mutex xattr_lock;
+  // An immutable set, replaced as a whole and retired by epoch; null: not loaded yet. Release store
+  // under xattr_lock, acquire load under an EpochGuard.
+  Atomic<const XattrSet*> xattrs{nullptr};
+
+  // --- lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
+  int64_t base_lookups = 0;
+  bool queued_for_review = false;
+  Mnode* next_review = nullptr;
+};
+
+// The type bits of `mode` as DT_*.
+inline uint8_t type_of_mode(uint32_t mode) { return static_cast<uint8_t>((mode >> 12) & 15); }
+
+}  // namespace scalefs::memfs
