@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include <array>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -34,21 +35,26 @@ struct alignas(kFalseSharingBytes) Record {
   Atomic<uint64_t> active{kInactive};
   uint32_t depth = 0;         // owner only
   uint32_t retires = 0;       // owner only
-  std::atomic<bool> claimed;  // a plain atomic: claiming must not disturb a seeded schedule
-  Record* next = nullptr;     // constant once published
+  // Plain atomics: claiming must not disturb a seeded schedule.
+  std::atomic<bool> claimed{false};
+  std::atomic<Record*> next{nullptr};
 
   // Others come here when they free, so it has lines of its own.
   alignas(kFalseSharingBytes) SpinBit lock;
   std::vector<Retired> queue GUARDED_BY(lock);  // epochs ascend from `head` on
   size_t head GUARDED_BY(lock) = 0;
-  RelaxedCounter retired;  // ever
-  RelaxedCounter freed;    // ever, counted after the deleter
+  RelaxedCounter retired;             // ever
+  std::atomic<uint64_t> freed{0};     // ever, counted after the deleter (release)
   Atomic<uint32_t> freeing{0};  // batches taken out of the queue whose deleters have not all run
 };
 
 // Both stay reachable at exit and have no destructor that could run before a thread's last guard.
 constinit std::atomic<Record*> records{nullptr};
 alignas(kFalseSharingBytes) constinit Atomic<uint64_t> global_epoch{1};
+
+// Acquire pairs with the release in claim_record.
+Record* first_record() { return records.load(std::memory_order_acquire); }
+Record* next_record(const Record& r) { return r.next.load(std::memory_order_acquire); }
 
 thread_local Record* own_record = nullptr;
 
@@ -65,18 +71,27 @@ Record* claim_record() {
   // A guard in a later thread_local destructor claims again and never releases: harmless.
   thread_local ReleaseAtThreadExit release_at_exit;
   (void)&release_at_exit;
-  for (Record* r = records.load(std::memory_order_acquire); r != nullptr; r = r->next) {
+  std::unique_ptr<Record> fresh;
+  // New records go to the end, so that the order of records is that in which threads claim them,
+  // the first time as well as later: a seeded schedule depends on it.
+  for (std::atomic<Record*>* link = &records;; link = &link->load(std::memory_order_acquire)->next) {
+    Record* r = link->load(std::memory_order_acquire);
+    if (r == nullptr) {
+      if (fresh == nullptr) {
+        fresh = std::make_unique<Record>();
+        fresh->claimed.store(true, std::memory_order_relaxed);
+      }
+      // Release: pairs with the acquire loads of the links, which then may read the new record.
+      if (link->compare_exchange_strong(r, fresh.get(), std::memory_order_acq_rel))
+        return fresh.release();
+    }
     bool expected = false;
     // Pairs with the release at thread exit: the owner-only fields pass on.
-    if (r->claimed.compare_exchange_strong(expected, true, std::memory_order_acquire)) return r;
+    if (r->claimed.compare_exchange_strong(expected, true, std::memory_order_acquire)) {
+      r->retires = 0;
+      return r;
+    }
   }
-  auto* r = new Record;
-  r->claimed.store(true, std::memory_order_relaxed);
-  r->next = records.load(std::memory_order_relaxed);
-  // Release: pairs with the acquire loads of `records`, which then may read the new record.
-  while (!records.compare_exchange_weak(r->next, r, std::memory_order_release)) {
-  }
-  return r;
 }
 
 Record& mine() {
@@ -108,7 +123,7 @@ void full_fence() {
 bool advance() {
   uint64_t epoch = global_epoch.load(acquire);  // pairs with the exchange below
   full_fence();                                 // pairs with publish_active
-  for (Record* r = records.load(std::memory_order_acquire); r != nullptr; r = r->next) {
+  for (Record* r = first_record(); r != nullptr; r = next_record(*r)) {
     // Nobody who is not in a guard owns an unclaimed record; skipping it is no more than speed.
     if (!r->claimed.load(std::memory_order_acquire)) continue;
     // Acquire pairs with a guard's end: its reads happen before the frees that this allows.
@@ -120,6 +135,13 @@ bool advance() {
 
 constexpr size_t kBatch = 64;
 using Batch = std::array<Retired, kBatch>;
+
+// Nothing waits in `r` that was retired before what the caller knows of. Looking comes before locking,
+// so that records that are not used stay unwritten.
+bool idle(const Record& r) {
+  const uint64_t freed = r.freed.load(std::memory_order_acquire);  // pairs with free_expired
+  return freed == r.retired.get();
+}
 
 // Moves objects that may be freed out of `r`; how many.
 size_t take_expired(Record& r, Batch& batch) {
@@ -145,7 +167,7 @@ void free_expired(Record& r) {
   while (const size_t count = take_expired(r, batch)) {
     for (size_t i = 0; i < count; ++i) {
       batch[i].deleter(batch[i].object);
-      r.freed.add(1);
+      r.freed.fetch_add(1, std::memory_order_release);  // pairs with the load in idle
     }
     r.freeing.fetch_sub(1, release);  // pairs with the load in drain
     if (count < kBatch) return;
@@ -153,8 +175,8 @@ void free_expired(Record& r) {
 }
 
 void free_all_expired() {
-  for (Record* r = records.load(std::memory_order_acquire); r != nullptr; r = r->next)
-    free_expired(*r);
+  for (Record* r = first_record(); r != nullptr; r = next_record(*r))
+    if (!idle(*r)) free_expired(*r);
 }
 
 void step_aside() {
@@ -172,7 +194,8 @@ void drain_once() {
   while (global_epoch.load(acquire) < target) {
     if (!advance()) step_aside();
   }
-  for (Record* r = records.load(std::memory_order_acquire); r != nullptr; r = r->next) {
+  for (Record* r = first_record(); r != nullptr; r = next_record(*r)) {
+    if (idle(*r)) continue;
     free_expired(*r);
     // Acquire pairs with free_expired in the thread that took a batch out before us.
     while (r->freeing.load(acquire) != 0) step_aside();
@@ -234,8 +257,8 @@ void drain() {
 size_t pending() {
   uint64_t freed = 0;
   uint64_t retired = 0;
-  for (Record* r = records.load(std::memory_order_acquire); r != nullptr; r = r->next) {
-    freed += r->freed.get();  // first, so that the difference is not negative
+  for (Record* r = first_record(); r != nullptr; r = next_record(*r)) {
+    freed += r->freed.load(std::memory_order_relaxed);  // first, so that the difference is not negative
     retired += r->retired.get();
   }
   return static_cast<size_t>(retired - freed);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/core.h"
@@ -34,6 +35,8 @@ struct Run {
   std::mutex mutex;
   std::vector<std::unique_ptr<Worker>> workers;
   uint64_t steps = 0;
+  Worker* ended = nullptr;  // its body has ended and run() is to take its turn over
+  std::condition_variable end;
 };
 
 thread_local Worker* self = nullptr;
@@ -93,16 +96,12 @@ void worker_main(Run* run, Worker* worker, const std::function<void()>& body) {
   }
   self = worker;
   body();
-  std::unique_lock lock(run->mutex);
+  std::lock_guard lock(run->mutex);
   self = nullptr;
   worker->done = true;
   worker->running = false;
-  if (Worker* next = pick(*run, worker)) {
-    start_turn(next);
-    return;
-  }
-  for (const auto& other : run->workers)
-    if (!other->done) give_up(*run, "deadlock");
+  run->ended = worker;
+  run->end.notify_one();
 }
 
 }  // namespace
@@ -123,11 +122,18 @@ void run(const Options& options, const std::vector<std::function<void()>>& bodie
   std::vector<std::thread> threads;
   for (size_t i = 0; i < bodies.size(); ++i)
     threads.emplace_back(worker_main, &the, the.workers[i].get(), std::cref(bodies[i]));
-  {
-    std::lock_guard lock(the.mutex);
-    if (Worker* first = pick(the, nullptr)) start_turn(first);
+  // A thread that has ended is joined before the next turn begins, for the destructors of its
+  // thread_locals run after its body and would disturb the others.
+  for (size_t left = threads.size(); left > 0; --left) {
+    std::unique_lock lock(the.mutex);
+    Worker* next = pick(the, nullptr);
+    if (next == nullptr) give_up(the, "deadlock");
+    start_turn(next);
+    the.end.wait(lock, [&the] { return the.ended != nullptr; });
+    Worker* ended = std::exchange(the.ended, nullptr);
+    lock.unlock();
+    threads[ended->index].join();
   }
-  for (auto& thread : threads) thread.join();
   std::lock_guard lock(run_mutex);
   the_run = nullptr;
   the_seed.store(0, std::memory_order_relaxed);

@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <latch>
-#include <memory>
 #include <thread>
 #include <vector>
 
