@@ -95,10 +95,17 @@ class DiskFs {
   virtual uint64_t committed_seq() const = 0;
 
   // --- checkpointer
-  // Brings every batch committed before the call into the tree and makes that durable (P7). Afterwards new
-  // pins see it. What it freed is released to the allocator one checkpoint later, when no pin is left.
+  // Brings every batch committed before the call into the tree and makes that durable (P7).
+  // Afterwards new pins see it. What it freed is released to the allocator by the next call, when no
+  // pin of an older one is left, and so is the room in the journal: without new batches that next
+  // call writes a superblock and nothing else, and the calls after it do nothing.
+  // ENOSPC: no room for tree nodes or inline pages; nothing has changed, the volume has not failed.
   virtual Status checkpoint() = 0;
   virtual uint64_t checkpointed_seq() const = 0;  // covered by what new pins read
+  // checkpoint(), then a superblock that says that nothing stands behind it, so that the next mount
+  // need not look through the journal. commit and checkpoint answer EROFS afterwards; reads go on.
+  // Committer and checkpointer must be at rest. Nothing to do, and ok, on a read-only mount.
+  virtual Status unmount() = 0;
   // 0..1: how much of the journal is taken by batches that the durable checkpoint does not cover.
   virtual double journal_fill() const = 0;
   // Upper bound of blocks that the next checkpoint may allocate for tree nodes and inline pages.
