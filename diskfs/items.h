@@ -26,11 +26,10 @@ Status decode_inode(ConstBytes from, InodeItem* item);
 // What encode_inode may be given: false for attributes that decode_inode would refuse.
 bool inode_is_storable(const InodeItem& item);
 
-// Entries in order of name, each name once, none empty. All share the hash in the item's key.
+// Entries in order of name, each name once and valid_dirent_name(); at least one. All share the hash
+// in the item's key.
 void encode_dirents(const std::vector<Dirent>& entries, ByteVector* to);
 Status decode_dirents(uint64_t hash, ConstBytes from, std::vector<Dirent>* entries);
-// A name that an entry may have: 1..255 bytes, no '/', no NUL, not "." or "..".
-bool name_is_storable(std::string_view name);
 
 // `mapping.page` is the key's offset. The count of an extent is that of its checksums.
 void encode_mapping(const Mapping& mapping, ByteVector* to);
@@ -43,6 +42,7 @@ struct XattrRecord {
   uint32_t value_size = 0;  // bytes of the value wherever it is
   ByteVector value;         // not chunked
 };
+// Records in order of name, each name once and valid_xattr_name(); at least one.
 void encode_xattrs(const std::vector<XattrRecord>& records, ByteVector* to);
 Status decode_xattrs(ConstBytes from, std::vector<XattrRecord>* records);
 size_t xattr_record_bytes(const XattrRecord& record);

@@ -78,31 +78,43 @@ class TreeWriter {
   struct DirtyNode;
   struct Step;
   struct Path;
+  struct Sealed;
 
   std::unique_ptr<DirtyNode> new_node(uint32_t level);
+  void free_node(std::unique_ptr<DirtyNode> node);
   void forget_clean(BlockNo block);
+
+  // Paths from the root to a leaf.
+  Status load(Path* path, uint32_t depth, DirtyNode* dirty, const NodeAddress& address,
+              const KeyRange& range);
   Status load_root(Path* path);
   Status load_child(Path* path, uint32_t depth);
   Status descend(const Key& key, Path* path);
   Result<bool> step_leaf(Path* path, bool forward);
   Result<bool> seek(const Key& key, Path* path);
   void make_dirty(Path* path, uint32_t depth);
-  void lower_path_keys(Path* path, const Key& key);
 
-  Status put_first(const Key& key, ConstBytes value);
+  // Growing.
+  void put_first(const Key& key, ConstBytes value);
   void split_leaf(Path* path, const Key& key, ConstBytes value);
   void insert_child(Path* path, uint32_t depth, uint32_t index, const Key& key,
                     std::unique_ptr<DirtyNode> child);
   void grow_root(const Key& right_key, std::unique_ptr<DirtyNode> right);
-  bool is_rightmost(const Path& path) const;
 
-  void drop_child(Path* path, uint32_t depth);
+  // Shrinking.
+  void erase_child(Path* path, uint32_t depth, uint32_t index);
+  Status drop_leaf(Path* path);
   Status rebalance(Path* path, uint32_t depth);
   Result<bool> join_or_share(Path* path, uint32_t depth);
-  Status collapse_root();
+  void collapse_root();
+
+  // Writing out.
+  void collect(DirtyNode* node, std::vector<Sealed>* order);
+  Status place(std::vector<Sealed>* order, const Allocate& allocate, std::vector<BlockRun>* used);
+  Status write_nodes(std::vector<Sealed>* order, const Write& write, uint64_t generation);
 
   NodeStore& store_;
-  TreeRoot root_;                           // where the tree is while dirty_root_ is null
+  TreeRoot root_;  // where the tree is while dirty_root_ is null
   std::unique_ptr<DirtyNode> dirty_root_;
   uint32_t height_;
   uint64_t dirty_nodes_ = 0;
