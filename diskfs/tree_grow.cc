@@ -122,15 +122,21 @@ void TreeWriter::split_leaf(Path* path, const Key& key, ConstBytes value) {
   }
 }
 
+// The first child answers for keys below that of its entry. Where such a key is to stand in the
+// second entry of the (changed) node at `depth`, the first one is lowered to the true bound.
+void TreeWriter::make_room_for_key(Path* path, uint32_t depth, const Key& key) {
+  DirtyNode* node = path->steps[depth].dirty;
+  if (!(node->view().key(0) < key)) {
+    child_set_key(node->bytes(), 0, path->steps[depth].range.low);
+  }
+}
+
 // Puts a changed child into the (changed) node at `depth`, which is split when it is full.
 void TreeWriter::insert_child(Path* path, uint32_t depth, uint32_t index, const Key& key,
                               std::unique_ptr<DirtyNode> child) {
   DirtyNode* node = path->steps[depth].dirty;
   const uint32_t count = node->view().count();
-  // The first child answers for keys below its entry's, so its right half may too.
-  if (!(node->view().key(0) < key)) {
-    child_set_key(node->bytes(), 0, path->steps[depth].range.low);
-  }
+  make_room_for_key(path, depth, key);
   const auto insert = [&](DirtyNode* into, uint32_t at) {
     child_insert(into->bytes(), at, key, NodeAddress());
     into->children.insert(into->children.begin() + at, std::move(child));

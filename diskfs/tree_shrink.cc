@@ -187,6 +187,7 @@ Result<bool> TreeWriter::join_or_share(Path* path, uint32_t depth) {
     erase_child(path, depth - 1, right_index);
   } else {
     replace(right_index, std::move(right));
+    make_room_for_key(path, depth - 1, right_key);
     child_set_key(above->bytes(), right_index, right_key);
   }
   return join;

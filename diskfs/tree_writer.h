@@ -99,6 +99,7 @@ class TreeWriter {
   void split_leaf(Path* path, const Key& key, ConstBytes value);
   void insert_child(Path* path, uint32_t depth, uint32_t index, const Key& key,
                     std::unique_ptr<DirtyNode> child);
+  void make_room_for_key(Path* path, uint32_t depth, const Key& key);
   void grow_root(const Key& right_key, std::unique_ptr<DirtyNode> right);
 
   // Shrinking.
