@@ -11,6 +11,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/atomic.h"
+#include "base/core.h"
 #include "base/mutex.h"
 #include "base/result.h"
 #include "diskfs/types.h"
@@ -39,6 +41,12 @@ class Allocator {
  private:
   struct Group;
   Result<BlockRun> allocate_in(Group& group, uint64_t want);
+  // Calls `each(group, first bit, bits)` for the part of the run in each group that it meets.
+  template <class Each>
+  void split(BlockRun run, const Each& each);
+  // The group that a core allocates from: its own until that is full, then wherever it found room.
+  // A hint (relaxed; guards nothing).
+  PerCore<Atomic<uint32_t>> preferred_;
   uint64_t block_count_;
   uint64_t group_blocks_;
   std::vector<std::unique_ptr<Group>> groups_;
