@@ -52,16 +52,27 @@ uint64_t SpaceMap::count_free(uint64_t group) const {
   return group_bytes_ * 8 - used;
 }
 
+// The bits of a group in which no block was ever used.
+void SpaceMap::make_blank(uint64_t group) {
+  uint64_t low = group * geometry_.group_blocks;
+  uint64_t high = low + geometry_.group_blocks;
+  uint64_t from = std::clamp(geometry_.data_first, low, high) - low;
+  uint64_t to = std::max(from, std::clamp(geometry_.data_end, low, high) - low);
+  std::byte* bits = bits_.data() + group * group_bytes_;
+  std::memset(bits, 0xff, group_bytes_);
+  for (; from < to && from % 8 != 0; ++from) bits[from / 8] &= ~(std::byte{1} << (from % 8));
+  if (from < to) std::memset(bits + from / 8, 0, (to - from) / 8);
+  for (from = std::max(from, to / 8 * 8); from < to; ++from) {
+    bits[from / 8] &= ~(std::byte{1} << (from % 8));
+  }
+}
+
 std::unique_ptr<SpaceMap> SpaceMap::make_empty(const Geometry& geometry, const Uuid& uuid) {
   std::unique_ptr<SpaceMap> map(new SpaceMap(geometry, uuid));
-  for (uint64_t block = geometry.data_first; block < geometry.data_end; ++block) {
-    uint64_t bit = block % geometry.group_blocks;
-    size_t byte = geometry.group_of(block) * map->group_bytes_ + bit / 8;
-    map->bits_.data()[byte] &= ~(std::byte{1} << (bit % 8));
-  }
+  map->durable_.copy = 1;  // so that the first table is copy 0
   for (uint64_t g = 0; g < geometry.group_count; ++g) {
-    map->groups_[g].free = map->count_free(g);
-    map->groups_[g].changed = true;
+    map->make_blank(g);
+    map->groups_[g].free = static_cast<uint32_t>(map->count_free(g));
     map->free_blocks_ += map->groups_[g].free;
   }
   return map;
@@ -90,7 +101,8 @@ size_t SpaceMap::changed_groups() const {
 
 uint64_t SpaceMap::write_blocks_bound() const {
   size_t changed = changed_groups();
-  return changed == 0 ? 0 : changed * geometry_.map_blocks + geometry_.table_blocks;
+  if (changed == 0 && durable_.generation != 0) return 0;
+  return changed * geometry_.map_blocks + geometry_.table_blocks;
 }
 
 // --- loading
@@ -136,6 +148,11 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
   Group& state = groups_[group];
   uint64_t first = geometry_.map_first(group, state.copy);
   Bytes bits = bits_of(group);
+  if (state.generation == 0) {
+    make_blank(group);
+    if (state.crc == 0 && state.copy == 0 && state.free == count_free(group)) return {};
+    return bad(why, fmt::format("group {} has no map, but blocks in use", group));
+  }
   Status read = device.read(BlockNo(first), bits);
   if (!read.ok()) {
     *why = fmt::format("the map of group {} at block {} cannot be read", group, first);
@@ -196,7 +213,7 @@ Status SpaceMap::write_group(BlockDevice& device, uint64_t group, uint64_t gener
 }
 
 Result<TableRef> SpaceMap::write(BlockDevice& device, uint64_t generation) {
-  if (changed_groups() == 0) {
+  if (changed_groups() == 0 && durable_.generation != 0) {
     pending_ = durable_;
     return pending_;
   }

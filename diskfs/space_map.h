@@ -39,7 +39,7 @@ struct RawTableHeader {
 static_assert(sizeof(RawTableHeader) == kTableHeaderBytes);
 
 struct RawTableEntry {
-  uint64_t generation;     // of the superblock that the map was written for
+  uint64_t generation;     // of the superblock that the map was written for; 0: blank, no map yet
   uint32_t crc;            // CRC32C of the map's blocks
   uint32_t copy_and_free;  // valid copy in bit 31, free blocks of the group below
 };
@@ -52,7 +52,7 @@ class SpaceMap {
   static Result<std::unique_ptr<SpaceMap>> load(BlockDevice& device, const Superblock& sb,
                                                 std::string* why);
   ~SpaceMap();
-  // A volume with nothing in its data area; every group counts as changed.
+  // A volume with nothing in its data area: every group is blank, and only the table gets written.
   static std::unique_ptr<SpaceMap> make_empty(const Geometry& geometry, const Uuid& uuid);
 
   // Marks every block of the run used, or free. EUCLEAN when the run leaves the data area or one of
@@ -94,6 +94,7 @@ class SpaceMap {
   Status change(BlockRun run, bool to);
   Status load_table(BlockDevice& device, const TableRef& ref, std::string* why);
   Status load_group(BlockDevice& device, uint64_t group, uint64_t generation_max, std::string* why);
+  void make_blank(uint64_t group);
   Status write_group(BlockDevice& device, uint64_t group, uint64_t generation);
   Bytes bits_of(uint64_t group);
   uint64_t count_free(uint64_t group) const;

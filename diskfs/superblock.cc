@@ -7,13 +7,12 @@
 
 #include "base/aligned_buffer.h"
 #include "base/hash.h"
+#include "diskfs/batch_format.h"
 #include "diskfs/node_format.h"
 
 namespace scalefs::diskfs {
 
 namespace {
-
-constexpr uint64_t kInosMax = UINT64_MAX >> 1;
 
 Errno bad(std::string* why, std::string text) {
   *why = std::move(text);
@@ -72,7 +71,7 @@ Status check_state(const Superblock& sb, std::string* why) {
   if (root.generation > sb.generation) return bad(why, "the tree's root is from the future");
   if (sb.journal_scan >= g.journal_blocks) return bad(why, "the journal position is outside it");
   if (sb.covered_seq == 0 && sb.covered_crc != 0) return bad(why, "a batch before the first");
-  if (sb.next_ino < 2 || sb.next_ino > kInosMax) return bad(why, "impossible next inode number");
+  if (sb.next_ino < 2 || sb.next_ino > kInoMax + 1) return bad(why, "impossible next inode number");
   uint64_t inos = sb.next_ino - 1;
   if (sb.inode_count > inos || sb.free_ino_count > inos - sb.inode_count) {
     return bad(why, "more inodes than numbers were given out");

@@ -52,7 +52,8 @@ TEST_F(SpaceMapTest, EmptyVolume) {
   EXPECT_FALSE(map_->test(BlockNo(first_)));
   EXPECT_FALSE(map_->test(BlockNo(g.data_end - 1)));
   EXPECT_TRUE(map_->test(BlockNo(g.data_end)));
-  EXPECT_EQ(map_->changed_groups(), g.group_count);
+  EXPECT_EQ(map_->changed_groups(), 0u);
+  EXPECT_EQ(map_->write_blocks_bound(), g.table_blocks);
   checkpoint();
   auto again = load();
   ASSERT_TRUE(again.ok()) << why_;
@@ -153,9 +154,12 @@ TEST_F(SpaceMapTest, FailedWriteCanBeRepeated) {
 }
 
 TEST_F(SpaceMapTest, AnyDamageIsFound) {
-  ASSERT_TRUE(map_->set({BlockNo(1000), 100}).ok());
-  checkpoint();
   const Geometry& g = sb_.geometry;
+  for (uint64_t group = 0; group < g.group_count; ++group) {
+    uint64_t block = std::max(g.data_first, group * g.group_blocks + 20);
+    ASSERT_TRUE(map_->set({BlockNo(block), 100}).ok());
+  }
+  checkpoint();
   auto damaged = [&](uint64_t block, size_t offset) {
     AlignedBuffer bytes(kBlockBytes);
     EXPECT_TRUE(device_.read(BlockNo(block), bytes.span()).ok());
@@ -170,13 +174,14 @@ TEST_F(SpaceMapTest, AnyDamageIsFound) {
     EXPECT_EQ(damaged(g.table_first[sb_.table.copy], offset), EUCLEAN) << offset;
   }
   for (uint64_t group = 0; group < g.group_count; ++group) {
-    // The first checkpoint wrote copy 1 of every map.
+    // A map's first writing goes to copy 1.
     EXPECT_EQ(damaged(g.map_first(group, 1), group * 31 % kBlockBytes), EUCLEAN) << group;
     EXPECT_EQ(damaged(g.map_first(group, 0), 5), 0) << group;
   }
 }
 
 TEST_F(SpaceMapTest, MapThatFreesFixedBlocksIsRefused) {
+  ASSERT_TRUE(map_->set({BlockNo(first_), 1}).ok());
   checkpoint();
   // Block 3 of the superblock area becomes "free", with every checksum and count made right.
   const Geometry& g = sb_.geometry;
@@ -195,7 +200,44 @@ TEST_F(SpaceMapTest, MapThatFreesFixedBlocksIsRefused) {
   EXPECT_NE(why_.find("hold no data"), std::string::npos) << why_;
 }
 
+TEST_F(SpaceMapTest, BlankGroupsMustLookBlank) {
+  checkpoint();
+  const Geometry& g = sb_.geometry;
+  AlignedBuffer table(g.table_blocks * kBlockBytes);
+  BlockNo at(g.table_first[sb_.table.copy]);
+  ASSERT_TRUE(device_.read(at, table.span()).ok());
+  auto* entry = reinterpret_cast<RawTableEntry*>(table.data() + kTableHeaderBytes) + 3;
+  auto code_with = [&](uint32_t crc, uint32_t copy_and_free) {
+    RawTableEntry kept = *entry;
+    entry->crc = crc;
+    entry->copy_and_free = copy_and_free;
+    EXPECT_TRUE(device_.write(at, table.span()).ok());
+    sb_.table.crc = crc32c(table.data(), table.size());
+    *entry = kept;
+    return load().code();
+  };
+  EXPECT_EQ(code_with(0, 256), 0);
+  EXPECT_EQ(code_with(1, 256), EUCLEAN);
+  EXPECT_EQ(code_with(0, 255), EUCLEAN);
+  EXPECT_EQ(code_with(0, 256 | kGroupCopyBit), EUCLEAN);
+}
+
+TEST(SpaceMap, LargeEmptyVolumeCostsOnlyItsTable) {
+  Superblock sb;
+  sb.geometry = *choose_geometry(uint64_t{1} << 28);  // 1 TiB
+  sb.generation = 1;
+  MemoryDevice device(sb.geometry.block_count);
+  auto map = SpaceMap::make_empty(sb.geometry, sb.uuid);
+  sb.table = *map->write(device, 1);
+  sb.free_blocks = map->free_blocks();
+  EXPECT_EQ(sb.free_blocks, sb.geometry.data_blocks());
+  EXPECT_EQ(device.blocks_stored(), sb.geometry.table_blocks);
+  std::string why;
+  EXPECT_TRUE(SpaceMap::load(device, sb, &why).ok()) << why;
+}
+
 TEST_F(SpaceMapTest, UnreadableMapIsAnIoError) {
+  ASSERT_TRUE(map_->set({BlockNo(600), 1}).ok());
   checkpoint();
   FaultDevice fault(device_);
   fault.fail_block(BlockNo(sb_.geometry.map_first(2, 1)), EIO);
