@@ -89,6 +89,37 @@ function(scalefs_test_scripts label folder prefix)
   endforeach()
 endfunction()
 
+# tests/fuzz/<room>/<name>_fuzz.cc defines LLVMFuzzerTestOneInput; its corpus is the folder
+# tests/fuzz/<room>/<name>_corpus. Every build replays the corpus, and seeded mutations of it, by
+# tests/fuzz/replay_main.cc; SCALEFS_FUZZ links libFuzzer instead.
+function(scalefs_fuzz_targets room)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/${room}/*_fuzz.cc)
+  if(NOT TARGET scalefs_${room})
+    return()
+  endif()
+  foreach(source ${sources})
+    get_filename_component(stem ${source} NAME_WE)
+    string(REGEX REPLACE "_fuzz$" "" stem ${stem})
+    set(target fuzzer_${room}_${stem})
+    if(SCALEFS_FUZZ)
+      add_executable(${target} ${source})
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+      add_executable(${target} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    endif()
+    target_link_libraries(${target} PRIVATE scalefs_${room} scalefs_test_support)
+    set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_fuzz ${target})
+    add_test(NAME fuzz.${room}.${stem}.corpus
+      COMMAND ${target} -runs=0 ${CMAKE_SOURCE_DIR}/tests/fuzz/${room}/${stem}_corpus)
+    set_tests_properties(fuzz.${room}.${stem}.corpus PROPERTIES
+      LABELS fuzz TIMEOUT ${SCALEFS_TEST_TIMEOUT})
+  endforeach()
+endfunction()
+
+foreach(room ${SCALEFS_TEST_ROOMS})
+  scalefs_fuzz_targets(${room})
+endforeach()
+
 foreach(label ${SCALEFS_TEST_LABELS})
   foreach(room ${SCALEFS_TEST_ROOMS})
     scalefs_test_executable(${label} ${room})

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, testing and the demo need. Does nothing when all are
+# there, so that it also works without a network.
+set -euo pipefail
+
+packages=(
+  # build
+  cmake ninja-build g++ clang lld libclang-rt-14-dev pkg-config python3 ccache
+  libfuse3-dev libjemalloc-dev libfmt-dev libcli11-dev libblkid-dev uuid-dev libgtest-dev
+  libbenchmark-dev
+  # mounting and the programs that tests run on a mount
+  fuse3 kmod mount util-linux dbench fio git sqlite3 rsync attr acl tar xz-utils procps
+  e2fsprogs xfsprogs
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+  [[ $status == "install ok installed" ]] || missing+=("$package")
+done
+if ((${#missing[@]} == 0)); then
+  exit 0
+fi
+
+as_root=()
+if [[ $(id -u) != 0 ]]; then
+  as_root=(sudo)
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"

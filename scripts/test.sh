@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Builds all presets and runs all tests: release with every label, asan and tsan with unit, model,
+# schedule and stress, and clang with thread-safety analysis and the fuzz corpora. Fails when a test
+# fails or is skipped, or a label has fewer tests than tests/floor.txt asks for. Ends with a table
+# and a last line "N passed, N failed, N skipped".
+#   scripts/test.sh [release] [asan] [tsan] [fuzz]   only these (all four when none is named)
+#   SCALEFS_JOBS        how many compilers and tests run at a time (2)
+#   SCALEFS_NO_INSTALL  when set, packages are not looked at
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=${SCALEFS_JOBS:-2}
+stages=("$@")
+if ((${#stages[@]} == 0)); then
+  stages=(release asan tsan fuzz)
+fi
+results=$PWD/build/results
+rm -rf "$results"
+mkdir -p "$results"
+broken=()
+
+if [[ -z ${SCALEFS_NO_INSTALL:-} ]]; then
+  scripts/install-deps.sh || exit 1
+fi
+scripts/prepare-fuse.sh || exit 1
+if command -v ccache >/dev/null; then
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+# Random tests try these seeds beside their fixed ones: the same for everyone who tests this commit.
+commit=$(git rev-parse HEAD 2>/dev/null || echo 1)
+export SCALEFS_COMMIT_SEED=$((16#${commit:0:12}))
+echo "SCALEFS_COMMIT_SEED=$SCALEFS_COMMIT_SEED"
+
+# stage NAME TARGET...: configures and builds; runs the preset's tests when there are any.
+stage() {
+  local name=$1
+  shift
+  local started=$SECONDS
+  printf '\n== %s: build\n' "$name"
+  if ! cmake --preset "$name" >"$results/$name.configure.log" 2>&1; then
+    tail -n 40 "$results/$name.configure.log"
+    broken+=("$name: configure")
+    return
+  fi
+  if ! cmake --build --preset "$name" -j "$jobs" --target "$@" >"$results/$name.build.log" 2>&1; then
+    grep -E -A 20 'FAILED|error:' "$results/$name.build.log" | head -n 80
+    broken+=("$name: build")
+    return
+  fi
+  printf '%s: built in %d s\n' "$name" $((SECONDS - started))
+  if [[ $name == fuzz ]] && ! ctest --preset fuzz -N 2>/dev/null | grep -q 'Test *#'; then
+    echo "fuzz: no corpus yet"
+    return
+  fi
+  printf '\n== %s: test\n' "$name"
+  if ! ctest --preset "$name" -j "$jobs" --progress --output-junit "$results/$name.xml" \
+    >"$results/$name.test.log" 2>&1; then
+    grep -vE '^\[[0-9]+/[0-9]+\]|Test *#[0-9]+: .*Passed' "$results/$name.test.log" | tail -n 200
+    # Failed tests are counted from the report; without one, the run itself is what failed.
+    [[ -s $results/$name.xml ]] || broken+=("$name: ctest")
+  fi
+}
+
+for name in "${stages[@]}"; do
+  case $name in
+    release) stage release all ;;
+    asan | tsan) stage "$name" tests_unit tests_model tests_schedule tests_stress ;;
+    fuzz) stage fuzz libraries tests_fuzz ;;
+    *)
+      echo "unknown stage: $name" >&2
+      exit 2
+      ;;
+  esac
+done
+
+python3 -B scripts/test_report.py tests/floor.txt "$results" "${stages[*]}" "${broken[@]}"
