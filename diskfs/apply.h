@@ -84,15 +84,4 @@ class ApplyVisitor final : public BatchVisitor {
   std::unique_ptr<State> state_;
 };
 
-// What the next checkpoint may have to do: operations in the batches that it will apply and their
-// encoded bytes, and the tree that it starts from.
-struct PendingWork {
-  uint64_t operations = 0;
-  uint64_t bytes = 0;
-  uint32_t tree_height = 0;
-  uint64_t tree_nodes = UINT64_MAX;  // nodes of the durable tree; UINT64_MAX if not known
-};
-// Upper bound of the blocks that the checkpoint may allocate, for tree nodes and inline pages.
-uint64_t checkpoint_blocks_bound(const PendingWork& work);
-
 }  // namespace scalefs::diskfs
