@@ -17,7 +17,8 @@ class AlignedBuffer {
   // `bytes` is rounded up to whole blocks. Throws std::bad_alloc.
   explicit AlignedBuffer(size_t bytes)
       : size_((bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes),
-        data_(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, size_ ? size_ : kBlockBytes))) {
+        data_(
+            static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, size_ ? size_ : kBlockBytes))) {
     if (!data_) throw std::bad_alloc();
     std::memset(data_.get(), 0, size_);
   }

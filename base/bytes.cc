@@ -28,8 +28,8 @@ void store_byte(unsigned char* to, unsigned char value) {
   std::atomic_ref<unsigned char>(*to).store(value, std::memory_order_relaxed);
 }
 
-// Walks `size` bytes of shared memory: `byte(i)` for those outside of whole aligned words, `word(i)`
-// for a word at offset i.
+// Walks `size` bytes of shared memory: `byte(i)` for those outside of whole aligned words,
+// `word(i)` for a word at offset i.
 template <class ByteStep, class WordStep>
 inline void walk(const void* shared, size_t size, ByteStep byte, WordStep word) {
   SCALEFS_SCHED_POINT();

@@ -1,8 +1,8 @@
 // Why e+2 is enough. Let a reader's record become visible (its fence) when the epoch is g. At most
 // one advance can have looked at that record before and still succeed after, so the epoch reaches
 // g+1; any later advance sees the record, whose value is at most g, and fails while the reader is
-// active. An object that the reader can reach was unlinked after that fence, so retire(), which reads
-// the epoch behind a fence of its own, reads at least g; the object lives until g+2.
+// active. An object that the reader can reach was unlinked after that fence, so retire(), which
+// reads the epoch behind a fence of its own, reads at least g; the object lives until g+2.
 #include "base/epoch.h"
 
 #include <sched.h>
@@ -33,8 +33,8 @@ struct Retired {
 struct alignas(kFalseSharingBytes) Record {
   // Written by the owner: the epoch its guard began in, or kInactive.
   Atomic<uint64_t> active{kInactive};
-  uint32_t depth = 0;         // owner only
-  uint32_t retires = 0;       // owner only
+  uint32_t depth = 0;    // owner only
+  uint32_t retires = 0;  // owner only
   // Plain atomics: claiming must not disturb a seeded schedule.
   std::atomic<bool> claimed{false};
   std::atomic<Record*> next{nullptr};
@@ -43,9 +43,9 @@ struct alignas(kFalseSharingBytes) Record {
   alignas(kFalseSharingBytes) SpinBit lock;
   std::vector<Retired> queue GUARDED_BY(lock);  // epochs ascend from `head` on
   size_t head GUARDED_BY(lock) = 0;
-  RelaxedCounter retired;             // ever
-  std::atomic<uint64_t> freed{0};     // ever, counted after the deleter (release)
-  Atomic<uint32_t> freeing{0};  // batches taken out of the queue whose deleters have not all run
+  RelaxedCounter retired;          // ever
+  std::atomic<uint64_t> freed{0};  // ever, counted after the deleter (release)
+  Atomic<uint32_t> freeing{0};     // batches taken out of the queue whose deleters have not all run
 };
 
 // Both stay reachable at exit and have no destructor that could run before a thread's last guard.
@@ -74,7 +74,8 @@ Record* claim_record() {
   std::unique_ptr<Record> fresh;
   // New records go to the end, so that the order of records is that in which threads claim them,
   // the first time as well as later: a seeded schedule depends on it.
-  for (std::atomic<Record*>* link = &records;; link = &link->load(std::memory_order_acquire)->next) {
+  for (std::atomic<Record*>* link = &records;;
+       link = &link->load(std::memory_order_acquire)->next) {
     Record* r = link->load(std::memory_order_acquire);
     if (r == nullptr) {
       if (fresh == nullptr) {
@@ -136,8 +137,8 @@ bool advance() {
 constexpr size_t kBatch = 64;
 using Batch = std::array<Retired, kBatch>;
 
-// Nothing waits in `r` that was retired before what the caller knows of. Looking comes before locking,
-// so that records that are not used stay unwritten.
+// Nothing waits in `r` that was retired before what the caller knows of. Looking comes before
+// locking, so that records that are not used stay unwritten.
 bool idle(const Record& r) {
   const uint64_t freed = r.freed.load(std::memory_order_acquire);  // pairs with free_expired
   return freed == r.retired.get();
@@ -258,7 +259,8 @@ size_t pending() {
   uint64_t freed = 0;
   uint64_t retired = 0;
   for (Record* r = first_record(); r != nullptr; r = next_record(*r)) {
-    freed += r->freed.load(std::memory_order_relaxed);  // first, so that the difference is not negative
+    freed +=
+        r->freed.load(std::memory_order_relaxed);  // first, so that the difference is not negative
     retired += r->retired.get();
   }
   return static_cast<size_t>(retired - freed);

@@ -2,8 +2,8 @@
 // lock-free structure hold an EpochGuard; whoever unlinks an object hands it to retire(), and it is
 // freed once every guard that could see it has ended. Readers write only a line of their own.
 //
-// Protocol: a guard publishes the global epoch in its thread's record, with a full fence so that the
-// record is visible before any read of the structure, and clears it at the end (release).
+// Protocol: a guard publishes the global epoch in its thread's record, with a full fence so that
+// the record is visible before any read of the structure, and clears it at the end (release).
 // try_advance() moves the global epoch from e to e+1 when every active record holds e. retire()
 // passes a full fence after the caller's unlinking and then reads the epoch e; the object is freed
 // once the epoch is e+2 (why that is enough: epoch.cc). Guards nest. A guard never spans I/O, a

@@ -40,7 +40,8 @@ std::atomic<bool> to_syslog{false};
 
 // True when the message is to be written; `dropped` is then how many were left out before it.
 bool admit(const LogSite& from, uint64_t now_ms, uint64_t& dropped) {
-  const auto key = reinterpret_cast<uintptr_t>(from.file) / 16 + static_cast<size_t>(from.line) * 31;
+  const auto key =
+      reinterpret_cast<uintptr_t>(from.file) / 16 + static_cast<size_t>(from.line) * 31;
   Site& site = sites()[key % kSites];
   if (site.file != from.file || site.line != from.line) {
     site = Site{from.file, from.line, now_ms, 0, 0};

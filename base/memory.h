@@ -8,8 +8,19 @@
 namespace scalefs {
 
 enum class MemoryClass : uint8_t {
-  mnode, directory, page, page_tree, name, xattr, oplog, delta_cache, tree_node, space_map,
-  journal_buffer, committed_view, count
+  mnode,
+  directory,
+  page,
+  page_tree,
+  name,
+  xattr,
+  oplog,
+  delta_cache,
+  tree_node,
+  space_map,
+  journal_buffer,
+  committed_view,
+  count
 };
 const char* memory_class_name(MemoryClass c);
 

@@ -84,7 +84,8 @@ void SpinBit::lock_slow() {
   for (;;) {
     for (int i = 0; i < kSpins; ++i) {
       // The relaxed look keeps the line shared while the lock is held.
-      if (!held() && held_.exchange(1, std::memory_order_acquire) == 0) return;  // pairs with unlock
+      if (!held() && held_.exchange(1, std::memory_order_acquire) == 0)
+        return;  // pairs with unlock
 #if defined(__x86_64__)
       _mm_pause();
 #endif

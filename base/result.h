@@ -125,15 +125,16 @@ using Status = Result<void>;
 #define SCALEFS_CONCAT(a, b) SCALEFS_CONCAT_INNER(a, b)
 
 // SCALEFS_TRY(auto x, expr): declares x from the value of expr, or returns its error.
-#define SCALEFS_TRY(declaration, expression)                                     \
-  auto SCALEFS_CONCAT(scalefs_try_, __LINE__) = (expression);                    \
-  if (!SCALEFS_CONCAT(scalefs_try_, __LINE__).ok()) [[unlikely]]                 \
-    return SCALEFS_CONCAT(scalefs_try_, __LINE__).error();                       \
+#define SCALEFS_TRY(declaration, expression)                     \
+  auto SCALEFS_CONCAT(scalefs_try_, __LINE__) = (expression);    \
+  if (!SCALEFS_CONCAT(scalefs_try_, __LINE__).ok()) [[unlikely]] \
+    return SCALEFS_CONCAT(scalefs_try_, __LINE__).error();       \
   declaration = std::move(SCALEFS_CONCAT(scalefs_try_, __LINE__)).value()
 
 // SCALEFS_TRY_VOID(expr): returns the error of expr, if it has one.
-#define SCALEFS_TRY_VOID(expression)                                             \
-  do {                                                                           \
-    auto scalefs_try_status = (expression);                                      \
-    if (!scalefs_try_status.ok()) [[unlikely]] return scalefs_try_status.error(); \
+#define SCALEFS_TRY_VOID(expression)           \
+  do {                                         \
+    auto scalefs_try_status = (expression);    \
+    if (!scalefs_try_status.ok()) [[unlikely]] \
+      return scalefs_try_status.error();       \
   } while (0)

@@ -40,8 +40,8 @@ struct Run {
 };
 
 thread_local Worker* self = nullptr;
-// The run that is going on. Set before its threads start and cleared after they ended; a thread from
-// outside may look at any time, hence the mutex.
+// The run that is going on. Set before its threads start and cleared after they ended; a thread
+// from outside may look at any time, hence the mutex.
 std::mutex run_mutex;
 Run* the_run = nullptr;
 std::atomic<uint64_t> the_seed{0};
@@ -52,7 +52,9 @@ std::atomic<uint64_t> the_seed{0};
                static_cast<unsigned long long>(run.steps));
   for (const auto& worker : run.workers) {
     std::fprintf(stderr, "scalefs: schedule: thread %zu: %s %p\n", worker->index,
-                 worker->done ? "done" : worker->blocked_on ? "blocked on" : "can run",
+                 worker->done         ? "done"
+                 : worker->blocked_on ? "blocked on"
+                                      : "can run",
                  worker->blocked_on);
   }
   std::abort();

@@ -22,11 +22,11 @@ struct Options {
 };
 void run(const Options& options, const std::vector<std::function<void()>>& bodies);
 
-void point();                          // a place where the scheduler may switch
-void block_on(const void* resource);   // the caller cannot go on until unblock(resource)
-void unblock(const void* resource);    // wakes all who are blocked on it
-void yield();                          // switches, when another thread can run
-bool active();                         // the caller runs under the scheduler
+void point();                         // a place where the scheduler may switch
+void block_on(const void* resource);  // the caller cannot go on until unblock(resource)
+void unblock(const void* resource);   // wakes all who are blocked on it
+void yield();                         // switches, when another thread can run
+bool active();                        // the caller runs under the scheduler
 // A seeded choice in [0, bound), for time-outs and for what a test body leaves to chance. Only when
 // active().
 uint64_t choose(uint64_t bound);

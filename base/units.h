@@ -8,7 +8,7 @@
 
 namespace scalefs {
 
-inline constexpr size_t kBlockBytes = 4096;   // unit of the device, of the tree and of a page
+inline constexpr size_t kBlockBytes = 4096;  // unit of the device, of the tree and of a page
 inline constexpr unsigned kBlockShift = 12;
 inline constexpr size_t kNameBytesMax = 255;
 inline constexpr uint64_t kFileBytesMax = uint64_t{16} << 40;  // 16 TiB

@@ -19,16 +19,22 @@ if(SCALEFS_TOOLS)
     target_link_libraries(scalefs_tools INTERFACE ${tools_libraries})
   endif()
 
-  function(scalefs_tool main program)
-    if(NOT EXISTS ${CMAKE_SOURCE_DIR}/tools/${main})
-      return()
+  # mkfs and fsck bear the names that mkfs(8) and fsck(8) look for; others are scalefs-<x>.
+  file(GLOB tools_mains CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*_main.cc)
+  set(tools_programs "")
+  foreach(main ${tools_mains})
+    get_filename_component(program ${main} NAME_WE)
+    string(REGEX REPLACE "_main$" "" program ${program})
+    if(program MATCHES "^(mkfs|fsck)$")
+      set(program ${program}.scalefs)
+    else()
+      set(program scalefs-${program})
     endif()
-    add_executable(${program} tools/${main})
+    add_executable(${program} ${main})
     target_link_libraries(${program} PRIVATE scalefs_tools)
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
-  endfunction()
-  scalefs_tool(mkfs_main.cc mkfs.scalefs)
-  scalefs_tool(fsck_main.cc fsck.scalefs)
+    list(APPEND tools_programs ${program})
+  endforeach()
 
   # fuse/: main.cc is the daemon's, all else is the library scalefs_fuse.
   file(GLOB fuse_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuse/*.cc)
@@ -46,8 +52,9 @@ if(SCALEFS_TOOLS)
     # The sanitizers bring an allocator of their own.
     if(NOT SCALEFS_SANITIZE)
       pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
-      target_link_libraries(scalefs PRIVATE
-        -Wl,--push-state,--no-as-needed PkgConfig::JEMALLOC -Wl,--pop-state)
+      # Needed even where nothing names a symbol of it.
+      target_link_options(scalefs PRIVATE LINKER:--no-as-needed)
+      target_link_libraries(scalefs PRIVATE PkgConfig::JEMALLOC)
     endif()
     install(TARGETS scalefs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     # mount(8) looks for mount.<type>, and mount.fuse3 for the name after "fuse.".
@@ -74,7 +81,7 @@ endif()
 add_custom_target(libraries)
 foreach(target scalefs_base scalefs_oplog scalefs_memfs scalefs_diskfs scalefs_volume
                scalefs_base_sched scalefs_oplog_sched scalefs_memfs_sched scalefs_diskfs_sched
-               scalefs_volume_sched scalefs_tools scalefs_fuse scalefs mkfs.scalefs fsck.scalefs)
+               scalefs_volume_sched scalefs_tools scalefs_fuse scalefs ${tools_programs})
   if(TARGET ${target})
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "INTERFACE_LIBRARY")

@@ -29,9 +29,7 @@ Input mutate(Input input, scalefs::Random& random) {
   for (uint64_t i = 0; i < changes && !input.empty(); ++i) {
     const size_t at = random.below(input.size());
     switch (random.below(8)) {
-      case 0:
-        input.resize(at);
-        break;
+      case 0: input.resize(at); break;
       case 1: {
         const size_t size = std::min<size_t>(random.between(1, 64), input.size() - at);
         const Input part(input.begin() + static_cast<ptrdiff_t>(at),
@@ -39,14 +37,9 @@ Input mutate(Input input, scalefs::Random& random) {
         input.insert(input.begin() + static_cast<ptrdiff_t>(at), part.begin(), part.end());
         break;
       }
-      case 2:
-        input[at] = 0xff;
-        break;
-      case 3:
-        input[at] = static_cast<uint8_t>(random.next());
-        break;
-      default:
-        input[at] ^= static_cast<uint8_t>(1u << random.below(8));
+      case 2: input[at] = 0xff; break;
+      case 3: input[at] = static_cast<uint8_t>(random.next()); break;
+      default: input[at] ^= static_cast<uint8_t>(1u << random.below(8));
     }
   }
   return input;

@@ -1,5 +1,5 @@
-// Epochs under seeded interleavings. Nodes are never really freed while a run goes on: their deleter
-// poisons them, and a reader that meets poison has used memory after it was freed.
+// Epochs under seeded interleavings. Nodes are never really freed while a run goes on: their
+// deleter poisons them, and a reader that meets poison has used memory after it was freed.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -38,8 +38,8 @@ class World {
   Outcome run(uint64_t seed) {
     { EpochGuard guard; }  // the main thread's record is there in the first run, too
     epoch::drain();
-    schedule::run({.seed = seed}, {[this] { write(0); }, [this] { write(1); },
-                                   [this] { read(2); }, [this] { read(3); }});
+    schedule::run({.seed = seed}, {[this] { write(0); }, [this] { write(1); }, [this] { read(2); },
+                                   [this] { read(3); }});
     epoch::drain();
     for (const auto& node : nodes_) outcome_.poisoned += node->state.load(relaxed) == kPoison;
     return outcome_;

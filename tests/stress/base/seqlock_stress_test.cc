@@ -1,5 +1,5 @@
-// racy_store and racy_load as a seqlock uses them: no race for the thread sanitizer, and a copy that
-// the sequence number accepts is whole.
+// racy_store and racy_load as a seqlock uses them: no race for the thread sanitizer, and a copy
+// that the sequence number accepts is whole.
 #include <gtest/gtest.h>
 
 #include <thread>

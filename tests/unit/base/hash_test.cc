@@ -54,9 +54,9 @@ TEST(Crc32c, KnownAnswers) {
 // Sizes around every boundary of the lanes (168 and 1360 bytes, three of each) and a block.
 TEST(Crc32c, EverySizeAgreesWithTheDefinition) {
   Random random(7);
-  const size_t sizes[] = {1,   2,    7,    8,    9,    63,   503,  504,  505,  511,  512,
-                          513, 1007, 1008, 1009, 1360, 4079, 4080, 4081, 4095, 4096, 4097,
-                          4583, 4584, 8159, 8160, 8192, 12288, 65536, 65543};
+  const size_t sizes[] = {1,    2,    7,    8,    9,    63,   503,  504,   505,   511,
+                          512,  513,  1007, 1008, 1009, 1360, 4079, 4080,  4081,  4095,
+                          4096, 4097, 4583, 4584, 8159, 8160, 8192, 12288, 65536, 65543};
   for (size_t size : sizes) {
     const auto bytes = random_bytes(random, size);
     const uint32_t expected = crc32c_by_bits(bytes);
