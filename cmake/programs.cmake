@@ -42,7 +42,8 @@ if(SCALEFS_TOOLS)
   pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
   if(fuse_sources)
     add_library(scalefs_fuse STATIC ${fuse_sources})
-    target_compile_definitions(scalefs_fuse PUBLIC FUSE_USE_VERSION=314)
+    target_compile_definitions(scalefs_fuse PUBLIC
+      FUSE_USE_VERSION=314 SCALEFS_VERSION="${PROJECT_VERSION}")
     target_link_libraries(scalefs_fuse PUBLIC
       scalefs_volume scalefs_base CLI11::CLI11 PkgConfig::FUSE3)
   endif()

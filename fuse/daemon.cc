@@ -1,0 +1,243 @@
+#include "fuse/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "diskfs/file_device.h"
+#include "fuse/libfuse_transport.h"
+#include "fuse/operations.h"
+#include "fuse/signals.h"
+#include "fuse/startup.h"
+
+namespace scalefs::fuse {
+namespace {
+
+void complain(const std::string& text) { std::fprintf(stderr, "scalefs: %s\n", text.c_str()); }
+
+// Absolute, since the daemon leaves its working folder. nullopt: a message was printed.
+std::optional<std::string> find_mountpoint(const std::string& path) {
+  char resolved[PATH_MAX];
+  struct stat status;
+  if (::realpath(path.c_str(), resolved) == nullptr || ::stat(resolved, &status) != 0) {
+    if (errno == ENOENT) {
+      complain(fmt::format("mount point '{}' does not exist", path));
+    } else if (errno == ENOTCONN) {
+      complain(fmt::format("the daemon of what is mounted on '{0}' is gone: umount '{0}' first",
+                           path));
+    } else {
+      complain(fmt::format("mount point '{}': {}", path, std::strerror(errno)));
+    }
+    return std::nullopt;
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    complain(fmt::format("mount point '{}' is not a directory", path));
+    return std::nullopt;
+  }
+  return std::string(resolved);
+}
+
+class Daemon {
+ public:
+  Daemon(const Options& options, std::string mountpoint, Startup& startup)
+      : options_(options), mountpoint_(std::move(mountpoint)), startup_(startup) {}
+
+  int run();
+
+ private:
+  bool open_image();
+  bool open_volume();
+  bool mount();
+  bool mount_and_serve();
+  void on_signal(int signal);
+  void end_by_signal(int signal);
+  void log_statistics();
+
+  const Options& options_;
+  const std::string mountpoint_;
+  Startup& startup_;
+
+  std::unique_ptr<diskfs::FileDevice> device_;
+  std::unique_ptr<volume::Volume> volume_;
+  std::unique_ptr<Operations> operations_;
+  std::unique_ptr<LibfuseTransport> transport_;
+  // Held while the state changes, and by the handler of a signal, which uses the members above while
+  // the state is `serving`.
+  enum class State { starting, serving, ending };
+  Mutex mutex_;
+  State state_ GUARDED_BY(mutex_) = State::starting;
+};
+
+bool Daemon::open_image() {
+  diskfs::FileDeviceOptions wanted;
+  wanted.read_only = options_.volume.read_only;
+  wanted.claim = true;
+  wanted.lock_wait.waiting = [this](pid_t holder) {
+    complain(holder != 0 ? fmt::format("waiting for process {}, which uses {}", holder,
+                                       options_.source)
+                         : fmt::format("waiting for {}, which is in use", options_.source));
+  };
+  std::string why;
+  auto opened = diskfs::FileDevice::open(options_.source, wanted, &why);
+  if (!opened.ok()) {
+    complain(why);
+    return false;
+  }
+  device_ = std::move(*opened);
+  return true;
+}
+
+bool Daemon::open_volume() {
+  if (options_.memory) {
+    volume_ = volume::Volume::memory(options_.volume);
+    return true;
+  }
+  if (!open_image()) return false;
+  volume::VolumeOptions wanted = options_.volume;
+  if (device_->read_only() && !wanted.read_only) {
+    complain(fmt::format("{} cannot be written: mounting it read-only", options_.source));
+    wanted.read_only = true;
+  }
+  std::string why;
+  auto mounted = volume::Volume::mount(*device_, wanted, &why);
+  if (!mounted.ok()) {
+    complain(fmt::format("cannot mount {}: {}", options_.source,
+                         why.empty() ? std::strerror(mounted.code()) : why));
+    return false;
+  }
+  volume_ = std::move(*mounted);
+  return true;
+}
+
+bool Daemon::mount() {
+  operations_ = std::make_unique<Operations>(
+      *volume_, Operations::Settings{.sync_names = options_.sync_names});
+  TransportOptions wanted;
+  wanted.mount_options = mount_options(options_, ::geteuid() == 0, volume_->read_only());
+  wanted.threads = options_.threads;
+  wanted.clone_fd = options_.clone_fd;
+  wanted.debug = options_.debug;
+  wanted.on_ready = [this] { startup_.ready(); };
+  auto created = LibfuseTransport::create(*operations_, std::move(wanted));
+  if (!created.ok()) return false;
+  transport_ = std::move(*created);
+  if (!transport_->mount(mountpoint_).ok()) {
+    complain(fmt::format("cannot mount on {}", mountpoint_));
+    return false;
+  }
+  return true;
+}
+
+void Daemon::log_statistics() {
+  const volume::Statistics s = volume_->statistics();
+  log_info(
+      "fsyncs {} commits {} operations {} absorbed {} batches {} flushes {} checkpoints {} "
+      "log {} bytes pages {} bytes dirty {} bytes mnodes {}",
+      s.fsyncs, s.commits, s.operations_committed, s.absorbed, s.disk.batches, s.disk.flushes,
+      s.disk.checkpoints, s.log_bytes, s.memory.page_bytes, s.memory.dirty_bytes,
+      s.memory.mnodes);
+}
+
+// Unmounting goes by the kernel, as if from outside: it waits for nobody, and what it still holds
+// (pages dirtied through mmap) is written on the way. A mount that is in use is taken from the tree,
+// and its users get errors, as from a disk that is gone.
+void Daemon::end_by_signal(int signal) {
+  log_info("ending by signal {}", signal);
+  notify_service_manager("STOPPING=1");
+  if (!volume_->sync().ok()) log_error("not everything could be made durable");
+  if (::geteuid() == 0 && ::umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW) == 0) return;
+  if (errno == EBUSY) {
+    log_warning("{} is in use: its users will see errors", mountpoint_);
+    const int root = ::open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root >= 0) {
+      if (::syncfs(root) != 0) log_error("not all pages of open files could be written");
+      ::close(root);
+    }
+  }
+  transport_->stop();
+}
+
+void Daemon::on_signal(int signal) {
+  MutexLock lock(mutex_);
+  switch (state_) {
+    case State::starting:
+      // Recovery can be broken off anywhere, as by a crash.
+      if (signal != SIGUSR1) ::_exit(kExitMountFailed);
+      return;
+    case State::serving:
+      if (signal == SIGUSR1) {
+        log_statistics();
+      } else {
+        end_by_signal(signal);
+      }
+      return;
+    case State::ending:
+      return;
+  }
+}
+
+bool Daemon::mount_and_serve() {
+  {
+    // From the mount on a signal means to unmount: it waits until that is possible.
+    MutexLock lock(mutex_);
+    if (!mount()) return false;
+    state_ = State::serving;
+  }
+  if (!transport_->serve().ok()) log_error("the kernel's requests can no longer be read");
+  MutexLock lock(mutex_);
+  state_ = State::ending;
+  transport_->unmount();
+  return true;
+}
+
+int Daemon::run() {
+  // The image may lie on a file system that waits, when memory is short, for pages of our own mount to
+  // be written: tell the kernel that this process must not wait for that. Needs privileges.
+  (void)::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  Signals signals([this](int signal) { on_signal(signal); });
+  if (!signals.status().ok()) {
+    complain("out of file descriptors");
+    return kExitMountFailed;
+  }
+  if (!open_volume()) return kExitMountFailed;
+  int status = mount_and_serve() ? kExitOk : kExitMountFailed;
+  if (operations_ != nullptr) operations_->finish();
+  if (!volume_->unmount().ok()) {
+    log_error("{} could not be written completely", options_.source);
+    status = kExitMountFailed;
+  }
+  // Whatever was parked has been answered, into the void if need be.
+  transport_.reset();
+  operations_.reset();
+  volume_.reset();
+  device_.reset();
+  return status;
+}
+
+}  // namespace
+
+int run_daemon(const Options& options) {
+  const auto mountpoint = find_mountpoint(options.mountpoint);
+  if (!mountpoint) return kExitMountFailed;
+  Startup startup(options.foreground);
+  const Status forked = startup.fork_daemon();
+  if (!forked.ok()) {
+    complain(fmt::format("cannot start the daemon: {}", std::strerror(forked.code())));
+    return kExitMountFailed;
+  }
+  return Daemon(options, *mountpoint, startup).run();
+}
+
+}  // namespace scalefs::fuse

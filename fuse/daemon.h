@@ -1,0 +1,14 @@
+// The life of a mounted volume: open and lock the image, recover, mount, serve, and on the way out
+// (unmounted from outside, or told to end by SIGTERM, SIGINT or SIGHUP) make everything durable.
+#pragma once
+
+#include "fuse/options.h"
+
+namespace scalefs::fuse {
+
+// Mounts as `options` say. In the background the calling process exits in here, with 0 once the
+// mount is there and else with kExitMountFailed and a message on standard error. Returns the
+// exit status of the process that served.
+int run_daemon(const Options& options);
+
+}  // namespace scalefs::fuse

@@ -1,0 +1,331 @@
+#include "fuse/libfuse_operations.h"
+
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <new>
+
+#include "fuse/libfuse_reply.h"
+#include "fuse/libfuse_transport.h"
+#include "fuse/negotiate.h"
+#include "fuse/raw_requests.h"
+
+namespace scalefs::fuse {
+namespace {
+
+// Stops the volume as a crash would; what ext4, xfs and f2fs call GOINGDOWN.
+constexpr unsigned kIoctlShutdown = _IOR('X', 125, uint32_t);
+
+Operations& operations_of(fuse_req_t request) {
+  return static_cast<LibfuseTransport*>(fuse_req_userdata(request))->operations();
+}
+
+Context context_of(fuse_req_t request) {
+  const fuse_ctx* context = fuse_req_ctx(request);
+  return {.uid = context->uid,
+          .gid = context->gid,
+          .umask = context->umask,
+          .pid = context->pid};
+}
+
+// Calls `call(operations, responder)`. This is where memory that ran out becomes ENOMEM: while the
+// exception unwinds, the Responder answers.
+template <class Call>
+void serve(fuse_req_t request, bool is_ioctl, Call&& call) {
+  Operations& operations = operations_of(request);
+  auto* reply = new (std::nothrow) LibfuseReply(request, is_ioctl);
+  if (reply == nullptr) {
+    fuse_reply_err(request, ENOMEM);
+    return;
+  }
+  try {
+    call(operations, Responder(reply));
+  } catch (const std::bad_alloc&) {
+  }
+}
+template <class Call>
+void serve(fuse_req_t request, Call&& call) {
+  serve(request, false, std::forward<Call>(call));
+}
+
+MnodeNo node(fuse_ino_t ino) { return MnodeNo(ino); }
+
+int64_t to_ns(const timespec& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec; }
+
+memfs::SetAttr to_change(const struct stat& attr, int set) {
+  memfs::SetAttr change;
+  if (set & FUSE_SET_ATTR_MODE) change.mode = attr.st_mode & 07777u;
+  if (set & FUSE_SET_ATTR_UID) change.uid = attr.st_uid;
+  if (set & FUSE_SET_ATTR_GID) change.gid = attr.st_gid;
+  if (set & FUSE_SET_ATTR_SIZE) change.size = static_cast<uint64_t>(attr.st_size);
+  if (set & FUSE_SET_ATTR_ATIME) change.atime_ns = to_ns(attr.st_atim);
+  if (set & FUSE_SET_ATTR_MTIME) change.mtime_ns = to_ns(attr.st_mtim);
+  if (set & FUSE_SET_ATTR_CTIME) change.ctime_ns = to_ns(attr.st_ctim);
+  if (set & FUSE_SET_ATTR_ATIME_NOW) change.atime_ns = memfs::SetAttr::kNow;
+  if (set & FUSE_SET_ATTR_MTIME_NOW) change.mtime_ns = memfs::SetAttr::kNow;
+  if (set & (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)) change.kill_suid_sgid = true;
+  return change;
+}
+
+void on_init(void*, fuse_conn_info* connection) { negotiate(*connection); }
+
+void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.lookup(node(parent), name, std::move(reply)); });
+}
+
+void on_forget(fuse_req_t request, fuse_ino_t ino, uint64_t count) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    reply.none();
+    ops.forget(node(ino), count);
+  });
+}
+
+void on_forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    for (size_t i = 0; i < count; ++i) ops.forget(node(forgets[i].ino), forgets[i].nlookup);
+    reply.none();
+  });
+}
+
+void on_getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.getattr(node(ino), std::move(reply)); });
+}
+
+void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* attr, int set, fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.setattr(node(ino), to_change(*attr, set), std::move(reply));
+  });
+}
+
+void on_readlink(fuse_req_t request, fuse_ino_t ino) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.readlink(node(ino), std::move(reply)); });
+}
+
+void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.mknod(context_of(request), node(parent), name, mode, rdev, std::move(reply));
+  });
+}
+
+void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.mkdir(context_of(request), node(parent), name, mode, std::move(reply));
+  });
+}
+
+void on_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.unlink(node(parent), name, std::move(reply)); });
+}
+
+void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.rmdir(node(parent), name, std::move(reply)); });
+}
+
+void on_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.symlink(context_of(request), target, node(parent), name, std::move(reply));
+  });
+}
+
+void on_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
+               const char* new_name, unsigned flags) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.rename(context_of(request), node(parent), name, node(new_parent), new_name, flags,
+               std::move(reply));
+  });
+}
+
+void on_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.link(node(ino), node(parent), name, std::move(reply));
+  });
+}
+
+void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.open(node(ino), static_cast<uint32_t>(info->flags), current_open_kills_set_id(),
+             std::move(reply));
+  });
+}
+
+void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
+               fuse_file_info* info) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.create(context_of(request), node(parent), name, mode, static_cast<uint32_t>(info->flags),
+               std::move(reply));
+  });
+}
+
+void on_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.read(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+  });
+}
+
+// O_SYNC and O_DSYNC: the kernel follows the WRITE with an FSYNC, as it does for every file that was
+// not opened for direct I/O by our reply to OPEN, which never asks for that.
+void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, size_t size, off_t offset,
+              fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.write(node(ino), static_cast<uint64_t>(offset), std::as_bytes(std::span(bytes, size)),
+              current_write_kills_set_id(), std::move(reply));
+  });
+}
+
+void on_done(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(request, 0); }
+
+void on_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.fsync(node(ino), data_only != 0, std::move(reply));
+  });
+}
+
+void on_opendir(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
+  serve(request,
+        [&](Operations& ops, Responder reply) { ops.opendir(node(ino), std::move(reply)); });
+}
+
+void on_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.readdir(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+  });
+}
+
+void on_readdirplus(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
+                    fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.readdirplus(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+  });
+}
+
+void on_statfs(fuse_req_t request, fuse_ino_t) {
+  serve(request, [&](Operations& ops, Responder reply) { ops.statfs(std::move(reply)); });
+}
+
+void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value,
+                 size_t size, int flags) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags, std::move(reply));
+  });
+}
+
+void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t size) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.getxattr(node(ino), name, size, std::move(reply));
+  });
+}
+
+void on_listxattr(fuse_req_t request, fuse_ino_t ino, size_t size) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.listxattr(node(ino), size, std::move(reply));
+  });
+}
+
+void on_removexattr(fuse_req_t request, fuse_ino_t ino, const char* name) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.removexattr(node(ino), name, std::move(reply));
+  });
+}
+
+void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.fallocate(node(ino), mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(length),
+                  std::move(reply));
+  });
+}
+
+void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.lseek(node(ino), static_cast<uint64_t>(offset), whence, std::move(reply));
+  });
+}
+
+void on_copy_file_range(fuse_req_t request, fuse_ino_t source, off_t source_offset,
+                        fuse_file_info*, fuse_ino_t target, off_t target_offset, fuse_file_info*,
+                        size_t length, int flags) {
+  serve(request, [&](Operations& ops, Responder reply) {
+    ops.copy_file_range(node(source), static_cast<uint64_t>(source_offset), node(target),
+                        static_cast<uint64_t>(target_offset), length, flags, std::move(reply));
+  });
+}
+
+// The ioctl says that it only reads from us, so the kernel does not hand over what the caller's
+// argument points to: it is read from the caller's memory.
+bool read_shutdown_mode(int pid, const void* argument, uint32_t* mode) {
+  iovec local = {mode, sizeof(*mode)};
+  iovec remote = {const_cast<void*>(argument), sizeof(*mode)};
+  return process_vm_readv(pid, &local, 1, &remote, 1, 0) == ssize_t{sizeof(*mode)};
+}
+
+void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argument,
+              fuse_file_info*, unsigned, const void* input, size_t input_bytes,
+              size_t output_bytes) {
+  serve(request, true, [&](Operations& ops, Responder reply) {
+    if (command == kIoctlShutdown) {
+      const Context context = context_of(request);
+      uint32_t mode = 0;
+      if (!read_shutdown_mode(context.pid, argument, &mode)) return reply.error(EFAULT);
+      return ops.shutdown(context, static_cast<ShutdownMode>(mode), std::move(reply));
+    }
+    const IoctlCall call = {.command = command,
+                            .input = {static_cast<const std::byte*>(input), input_bytes},
+                            .output_bytes = output_bytes};
+    ops.ioctl(node(ino), call, std::move(reply));
+  });
+}
+
+fuse_lowlevel_ops make_table() {
+  fuse_lowlevel_ops table = {};
+  table.init = on_init;
+  table.lookup = on_lookup;
+  table.forget = on_forget;
+  table.forget_multi = on_forget_multi;
+  table.getattr = on_getattr;
+  table.setattr = on_setattr;
+  table.readlink = on_readlink;
+  table.mknod = on_mknod;
+  table.mkdir = on_mkdir;
+  table.unlink = on_unlink;
+  table.rmdir = on_rmdir;
+  table.symlink = on_symlink;
+  table.rename = on_rename;
+  table.link = on_link;
+  table.open = on_open;
+  table.create = on_create;
+  table.read = on_read;
+  table.write = on_write;
+  table.flush = on_done;
+  table.release = on_done;
+  table.fsync = on_fsync;
+  table.opendir = on_opendir;
+  table.readdir = on_readdir;
+  table.readdirplus = on_readdirplus;
+  table.releasedir = on_done;
+  table.fsyncdir = on_fsync;
+  table.statfs = on_statfs;
+  table.setxattr = on_setxattr;
+  table.getxattr = on_getxattr;
+  table.listxattr = on_listxattr;
+  table.removexattr = on_removexattr;
+  table.ioctl = on_ioctl;
+  table.fallocate = on_fallocate;
+  table.lseek = on_lseek;
+  table.copy_file_range = on_copy_file_range;
+  return table;
+}
+
+}  // namespace
+
+const fuse_lowlevel_ops& libfuse_operations() {
+  static const fuse_lowlevel_ops table = make_table();
+  return table;
+}
+
+}  // namespace scalefs::fuse

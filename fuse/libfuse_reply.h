@@ -1,0 +1,46 @@
+// Reply over libfuse's fuse_reply_* calls. Made for each request, deletes itself with the answer.
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+#include "fuse/reply_buffer.h"
+#include "fuse/request.h"
+
+namespace scalefs::fuse {
+
+class LibfuseReply final : public Reply {
+ public:
+  // `is_ioctl`: data() and error(0) answer an ioctl.
+  explicit LibfuseReply(fuse_req_t request, bool is_ioctl = false)
+      : request_(request), is_ioctl_(is_ioctl) {}
+
+  Bytes buffer(size_t bytes) override { return buffer_.take(bytes); }
+  bool pack_entry(const memfs::DirectoryEntry& entry, size_t bytes_max) override;
+  bool pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
+                       size_t bytes_max) override;
+
+  void error(int code) override;
+  void none() override;
+  bool entry(const Attr& attr) override;
+  void no_entry() override;
+  bool created(const Attr& attr, const OpenMode& mode) override;
+  void attr(const Attr& attr) override;
+  void opened(const OpenMode& mode) override;
+  void filled(size_t bytes) override;
+  bool listing() override;
+  void data(ConstBytes bytes) override;
+  void written(size_t bytes) override;
+  void xattr_size(size_t bytes) override;
+  void offset(uint64_t offset) override;
+  void statfs(const volume::StatFs& statfs) override;
+
+ private:
+  bool pack(const memfs::DirectoryEntry& entry, bool plus, const Attr* attr, size_t bytes_max);
+
+  fuse_req_t request_;
+  const bool is_ioctl_;
+  ReplyBuffer buffer_;
+  size_t listed_ = 0;  // bytes of the listing
+};
+
+}  // namespace scalefs::fuse

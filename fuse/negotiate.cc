@@ -1,0 +1,71 @@
+#include "fuse/negotiate.h"
+
+#include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+
+namespace scalefs::fuse {
+namespace {
+
+constexpr unsigned kBackgroundRequests = 64;
+constexpr unsigned kWriteBytesMax = 1u << 20;
+
+}  // namespace
+
+void negotiate(fuse_conn_info& connection) {
+  const auto want = [&](unsigned capability, bool on) {
+    if (on && (connection.capable & capability) != 0) {
+      connection.want |= capability;
+    } else {
+      connection.want &= ~capability;
+    }
+  };
+  // Read-ahead may come in parallel: reads of one file do not block each other here.
+  want(FUSE_CAP_ASYNC_READ, true);
+  want(FUSE_CAP_ASYNC_DIO, true);
+  // Open with O_TRUNC in one request instead of two.
+  want(FUSE_CAP_ATOMIC_O_TRUNC, true);
+  // Umask or default ACL is for us to apply, since only we know the parent's ACL.
+  want(FUSE_CAP_DONT_MASK, true);
+  want(FUSE_CAP_POSIX_ACL, true);
+  // chattr on directories.
+  want(FUSE_CAP_IOCTL_DIR, true);
+  // The kernel alone changes the volume: a changed mtime or size is its own doing and no reason
+  // to drop pages.
+  want(FUSE_CAP_AUTO_INVAL_DATA, false);
+  want(FUSE_CAP_EXPLICIT_INVAL_DATA, true);
+  // A symlink's target never changes.
+  want(FUSE_CAP_CACHE_SYMLINKS, true);
+  // Listings bring attributes where the reader has shown that it asks for them.
+  want(FUSE_CAP_READDIRPLUS, true);
+  want(FUSE_CAP_READDIRPLUS_AUTO, true);
+  // Locks stay in the kernel: correct, local and without a request.
+  want(FUSE_CAP_POSIX_LOCKS, false);
+  want(FUSE_CAP_FLOCK_LOCKS, false);
+  // A write is accepted, with room for it, when write(2) returns; with the kernel's write-back cache
+  // it would be some time later.
+  want(FUSE_CAP_WRITEBACK_CACHE, false);
+  // Node ids are never reused, but handles of files that were forgotten are not looked up by number.
+  want(FUSE_CAP_EXPORT_SUPPORT, false);
+  // Measured: splicing a megabyte costs several times what copying it does.
+  want(FUSE_CAP_SPLICE_READ, false);
+  want(FUSE_CAP_SPLICE_WRITE, false);
+  want(FUSE_CAP_SPLICE_MOVE, false);
+  // HANDLE_KILLPRIV_V2 takes its place, see below; the kernel takes one of them.
+  want(FUSE_CAP_HANDLE_KILLPRIV, false);
+
+  if (connection.max_write > kWriteBytesMax) connection.max_write = kWriteBytesMax;
+  connection.max_background = kBackgroundRequests;
+  connection.congestion_threshold = kBackgroundRequests * 3 / 4;
+  connection.time_gran = 1;
+}
+
+uint32_t negotiated_beyond_libfuse(uint32_t offered) {
+  // Lookups and listings of one directory go in parallel.
+  uint32_t flags = FUSE_PARALLEL_DIROPS;
+  // Set-id bits and file capabilities are dropped with the write, chown or truncate that calls for
+  // it; without this every write is preceded by a GETXATTR.
+  flags |= FUSE_HANDLE_KILLPRIV_V2;
+  return flags & offered;
+}
+
+}  // namespace scalefs::fuse

@@ -1,0 +1,122 @@
+#include <linux/fs.h>
+#include <sys/xattr.h>
+
+#include <cstring>
+
+#include "base/log.h"
+#include "fuse/operations.h"
+
+namespace scalefs::fuse {
+namespace {
+
+// Flags of FS_IOC_SETFLAGS that are kept and obeyed, or that ask for what holds anyway. Others
+// (immutable, append only) would be promises that the kernel does not keep for FUSE.
+constexpr uint32_t kSettableFlags = FS_NODUMP_FL | FS_NOATIME_FL;
+
+}  // namespace
+
+void Operations::getattr(MnodeNo mnode, Responder reply) {
+  auto attr = fs().getattr(mnode);
+  if (!attr.ok()) return reply.error(attr.code());
+  reply.attr(*attr);
+}
+
+void Operations::setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder reply) {
+  memfs::SetAttr wanted = change;
+  const bool changes_owner = wanted.uid.has_value() || wanted.gid.has_value();
+  const bool empty = !changes_owner && !wanted.mode && !wanted.size && !wanted.atime_ns &&
+                     !wanted.mtime_ns && !wanted.ctime_ns && !wanted.flags;
+  // Under HANDLE_KILLPRIV_V2 the kernel leaves the set-id bits of a chown to us; and a bare SETATTR is
+  // what is left of its own request to drop them (or of a chown to nobody, which drops them too).
+  if (changes_owner || empty) wanted.kill_suid_sgid = true;
+  auto attr = fs().setattr(mnode, wanted);
+  if (!attr.ok()) return reply.error(attr.code());
+  reply.attr(*attr);
+}
+
+void Operations::setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags,
+                          Responder reply) {
+  memfs::XattrMode mode;
+  switch (flags) {
+    case 0:
+      mode = memfs::XattrMode::set;
+      break;
+    case XATTR_CREATE:
+      mode = memfs::XattrMode::create;
+      break;
+    case XATTR_REPLACE:
+      mode = memfs::XattrMode::replace;
+      break;
+    default:
+      return reply.error(EINVAL);
+  }
+  reply.status(fs().setxattr(mnode, name, value, mode));
+}
+
+void Operations::getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) {
+  auto value = fs().getxattr(mnode, name);
+  if (!value.ok()) return reply.error(value.code());
+  if (size == 0) return reply.xattr_size(value->size());
+  if (value->size() > size) return reply.error(ERANGE);
+  reply.data(*value);
+}
+
+void Operations::listxattr(MnodeNo mnode, size_t size, Responder reply) {
+  auto names = fs().listxattr(mnode);
+  if (!names.ok()) return reply.error(names.code());
+  std::string list;
+  for (const std::string& name : *names) list.append(name).push_back('\0');
+  if (size == 0) return reply.xattr_size(list.size());
+  if (list.size() > size) return reply.error(ERANGE);
+  reply.data(std::as_bytes(std::span(list)));
+}
+
+void Operations::removexattr(MnodeNo mnode, std::string_view name, Responder reply) {
+  reply.status(fs().removexattr(mnode, name));
+}
+
+void Operations::statfs(Responder reply) { reply.statfs(volume_.statfs()); }
+
+void Operations::ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply) {
+  uint32_t flags = 0;
+  switch (call.command) {
+    case static_cast<uint32_t>(FS_IOC_GETFLAGS): {
+      auto attr = fs().getattr(mnode);
+      if (!attr.ok()) return reply.error(attr.code());
+      flags = attr->flags;
+      return reply.data(std::as_bytes(std::span(&flags, 1)));
+    }
+    case static_cast<uint32_t>(FS_IOC_SETFLAGS): {
+      if (call.input.size() < sizeof(flags)) return reply.error(EINVAL);
+      std::memcpy(&flags, call.input.data(), sizeof(flags));
+      if ((flags & ~kSettableFlags) != 0) return reply.error(EOPNOTSUPP);
+      memfs::SetAttr change;
+      change.flags = flags;
+      auto attr = fs().setattr(mnode, change);
+      if (!attr.ok()) return reply.error(attr.code());
+      return reply.data({});
+    }
+    default:
+      return reply.error(ENOTTY);
+  }
+}
+
+void Operations::shutdown(const Context& context, ShutdownMode mode, Responder reply) {
+  if (context.uid != 0) return reply.error(EPERM);
+  Status status;
+  switch (mode) {
+    case ShutdownMode::flush_all:
+    case ShutdownMode::flush_log:
+      status = volume_.sync();
+      break;
+    case ShutdownMode::no_flush:
+      break;
+    default:
+      return reply.error(EINVAL);
+  }
+  log_warning("the volume is shut down at the request of process {}", context.pid);
+  volume_.shutdown();
+  reply.status(status);
+}
+
+}  // namespace scalefs::fuse

@@ -1,0 +1,253 @@
+#include "fuse/options.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "fuse/option_table.h"
+
+namespace scalefs::fuse {
+namespace {
+
+std::string_view base_name(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// Commas separate, a backslash takes the next character as it is.
+std::vector<std::string> split_list(std::string_view list) {
+  std::vector<std::string> words(1);
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i] == '\\' && i + 1 < list.size()) {
+      words.back().push_back(list[++i]);
+    } else if (list[i] == ',') {
+      words.emplace_back();
+    } else {
+      words.back().push_back(list[i]);
+    }
+  }
+  std::erase(words, std::string());
+  return words;
+}
+
+class Parser {
+ public:
+  Parser(std::string_view program, std::span<const std::string> arguments)
+      : arguments_(arguments), helper_(base_name(program).starts_with("mount.")) {}
+
+  std::optional<Options> run(std::string* error) {
+    while (error_.empty() && at_ < arguments_.size()) argument(arguments_[at_++]);
+    if (error_.empty()) finish();
+    if (error_.empty()) return std::move(options_);
+    *error = error_;
+    return std::nullopt;
+  }
+
+ private:
+  void fail(std::string text) {
+    if (error_.empty()) error_ = std::move(text);
+  }
+
+  void argument(const std::string& word) {
+    if (only_operands_ || word.size() < 2 || word[0] != '-') {
+      operands_.push_back(word);
+    } else if (word == "--") {
+      only_operands_ = true;
+    } else if (word.starts_with("--")) {
+      long_option(word);
+    } else {
+      letters(std::string_view(word).substr(1));
+    }
+  }
+
+  void long_option(const std::string& word) {
+    if (word == "--memory") {
+      options_.memory = true;
+    } else if (word == "--help") {
+      options_.action = Options::Action::help;
+    } else if (word == "--version") {
+      options_.action = Options::Action::version;
+    } else if (word == "--foreground") {
+      options_.foreground = true;
+    } else {
+      fail(fmt::format("unknown option '{}'", word));
+    }
+  }
+
+  void letters(std::string_view word) {
+    for (size_t i = 0; i < word.size() && error_.empty(); ++i) {
+      const char letter = word[i];
+      if (letter == 'o' || (helper_ && (letter == 't' || letter == 'N'))) {
+        std::string value(word.substr(i + 1));
+        if (value.empty()) {
+          if (at_ == arguments_.size()) return fail(fmt::format("-{} needs a value", letter));
+          value = arguments_[at_++];
+        }
+        if (letter == 'o') option_list(value);
+        return;
+      }
+      one_letter(letter);
+    }
+  }
+
+  void one_letter(char letter) {
+    switch (letter) {
+      case 'h':
+        options_.action = Options::Action::help;
+        return;
+      case 'V':
+        options_.action = Options::Action::version;
+        return;
+      case 'v':
+        options_.verbose = true;
+        return;
+      case 'd':
+        options_.debug = true;
+        options_.foreground = true;
+        return;
+      case 'f':
+        // mount(8) means "only pretend".
+        if (helper_) {
+          options_.action = Options::Action::nothing;
+        } else {
+          options_.foreground = true;
+        }
+        return;
+      case 's':
+        if (helper_) {
+          sloppy_ = true;
+          return;
+        }
+        break;
+      case 'n':
+        if (helper_) return;
+        break;
+      default:
+        break;
+    }
+    fail(fmt::format("unknown option '-{}'", letter));
+  }
+
+  void option_list(const std::string& list) {
+    if (!options_.remount_options.empty()) options_.remount_options.push_back(',');
+    options_.remount_options.append(list);
+    for (const std::string& word : split_list(list)) {
+      const auto error = apply_option(word, options_);
+      if (error && !sloppy_) return fail(*error);
+    }
+  }
+
+  void finish() {
+    using Action = Options::Action;
+    if (options_.action == Action::help || options_.action == Action::version) return;
+    if (!helper_ && !options_.memory && !operands_.empty() && operands_[0] == "sync") {
+      if (operands_.size() != 2) return fail("sync takes one mount point");
+      options_.action = Action::sync;
+      options_.mountpoint = operands_[1];
+      return;
+    }
+    const size_t wanted = options_.memory ? 1 : 2;
+    if (operands_.size() < wanted) {
+      return fail(options_.memory || !operands_.empty() ? "no mount point given"
+                                                        : "no image and no mount point given");
+    }
+    if (operands_.size() > wanted) {
+      return fail(fmt::format("'{}' is one operand too many", operands_[wanted]));
+    }
+    if (!options_.memory) options_.source = operands_[0];
+    options_.mountpoint = operands_.back();
+    if (options_.source.empty() && !options_.memory) return fail("the image's name is empty");
+    if (options_.mountpoint.empty()) return fail("the mount point's name is empty");
+    if (options_.allow_root && options_.allow_other.value_or(false)) {
+      return fail("allow_other and allow_root exclude each other");
+    }
+  }
+
+  std::span<const std::string> arguments_;
+  const bool helper_;
+  size_t at_ = 0;
+  bool only_operands_ = false;
+  bool sloppy_ = false;
+  std::vector<std::string> operands_;
+  Options options_;
+  std::string error_;
+};
+
+}  // namespace
+
+std::optional<uint64_t> parse_size(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view suffix(end, static_cast<size_t>(text.data() + text.size() - end));
+  if (suffix.empty()) return number;
+  if (suffix.size() != 1) return std::nullopt;
+  unsigned shift = 0;
+  switch (suffix[0] | 0x20) {
+    case 'k':
+      shift = 10;
+      break;
+    case 'm':
+      shift = 20;
+      break;
+    case 'g':
+      shift = 30;
+      break;
+    case 't':
+      shift = 40;
+      break;
+    default:
+      return std::nullopt;
+  }
+  if (number > (UINT64_MAX >> shift)) return std::nullopt;
+  return number << shift;
+}
+
+std::optional<Options> parse_options(std::string_view program,
+                                     std::span<const std::string> arguments, std::string* error) {
+  return Parser(program, arguments).run(error);
+}
+
+std::vector<std::string> mount_options(const Options& options, bool as_root, bool read_only) {
+  std::vector<std::string> list = options.pass_on;
+  list.push_back(read_only ? "ro" : "rw");
+  list.push_back("default_permissions");
+  if (options.allow_root) {
+    list.push_back("allow_root");
+  } else if (options.allow_other.value_or(as_root)) {
+    list.push_back("allow_other");
+  }
+  std::string name = options.fsname;
+  if (name.empty()) name = options.memory ? "scalefs-memory" : options.source;
+  list.push_back("fsname=" + name);
+  list.push_back("subtype=" + options.subtype);
+  return list;
+}
+
+std::string help_text() {
+  return
+      R"(usage: scalefs [-fdv] [-o OPTION[,OPTION...]] IMAGE MOUNTPOINT
+       scalefs [-fdv] [-o OPTION[,OPTION...]] --memory MOUNTPOINT
+       scalefs sync MOUNTPOINT
+
+Mounts the volume in IMAGE (a file or a block device made by mkfs.scalefs), or
+one that lives in memory only. Returns when the mount is there.
+
+  -o OPTION   mount options, before or after the operands
+  -f          stay in the foreground
+  -d          print every request (implies -f)
+  -V, -h      version, this help
+
+  commit=SECONDS     make everything durable at least this often (5)
+  cache_size=SIZE    memory for cached data, with suffix K, M or G (512M)
+  threads=N          threads that serve requests
+  discard            tell the device about freed blocks
+  ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,
+  fsname=, subtype=, max_read=, clone_fd and the other options of mount(8) and
+  mount.fuse3(8)
+
+scalefs sync makes everything durable that was done on the mounted volume.
+)";
+}
+
+}  // namespace scalefs::fuse

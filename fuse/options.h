@@ -1,0 +1,61 @@
+// The command line of scalefs, and of the names under which mount(8) calls it.
+//
+//   scalefs [-fdVh] [-o OPT[,OPT...]] SOURCE MOUNTPOINT
+//   scalefs [-fdVh] [-o OPT[,OPT...]] --memory MOUNTPOINT
+//   scalefs COMMAND ARGUMENT...            (the first operand is a command's name: sync)
+//   mount.scalefs SOURCE MOUNTPOINT [-sfnv] [-o OPT[,OPT...]] [-t TYPE]
+//
+// Options may stand before or after the operands. Option names are those of mount(8) and of
+// mount.fuse3(8), and a few of our own. A name that is not known is an error that names the nearest
+// one that is, so that a typo never silently drops a promise.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "volume/volume.h"
+
+namespace scalefs::fuse {
+
+struct Options {
+  enum class Action { mount, remount, sync, help, version, nothing };
+  Action action = Action::mount;
+
+  std::string source;      // an image or a device; empty with `memory`
+  std::string mountpoint;  // also of sync
+  bool memory = false;
+  bool foreground = false;
+  bool debug = false;
+  bool verbose = false;
+
+  volume::VolumeOptions volume;
+  bool sync_names = false;  // sync, dirsync
+  unsigned threads = 0;     // 0: by the number of cores
+  bool clone_fd = false;
+  std::string fsname;       // empty: the source
+  std::string subtype = "scalefs";
+  // allow_other or allow_root was given, or refused: then there is no default.
+  std::optional<bool> allow_other;
+  bool allow_root = false;
+  std::vector<std::string> pass_on;  // for libfuse and the kernel, one each
+  std::string remount_options;       // the whole list, for mount -i
+};
+
+// `arguments` without the program's name; `program` is that name or a path to it. On an error
+// nullopt, and `*error` says what is wrong in one line.
+std::optional<Options> parse_options(std::string_view program,
+                                     std::span<const std::string> arguments, std::string* error);
+
+// What libfuse is given: `pass_on` and what follows from the other options. As root, everybody may
+// use the mount unless the options say otherwise. `read_only`: whatever the options say.
+std::vector<std::string> mount_options(const Options& options, bool as_root, bool read_only);
+
+// 4096, 64K, 512M, 2G, 1T: powers of 1024. nullopt for anything else, also for what exceeds 64 bits.
+std::optional<uint64_t> parse_size(std::string_view text);
+
+std::string help_text();
+
+}  // namespace scalefs::fuse

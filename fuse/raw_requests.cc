@@ -1,0 +1,120 @@
+#include "fuse/raw_requests.h"
+
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "fuse/wire.h"
+
+namespace scalefs::fuse {
+namespace {
+
+thread_local const fuse_in_header* current_request = nullptr;
+
+template <class Body>
+const Body& body_of(const fuse_in_header* header) {
+  return *reinterpret_cast<const Body*>(header + 1);
+}
+
+bool current_is(uint32_t opcode) {
+  return current_request != nullptr && current_request->opcode == opcode;
+}
+
+// The replies that serve_raw_request can give: lives on its caller's stack, because both requests are
+// answered before the operation returns.
+class RawReply final : public Reply {
+ public:
+  RawReply(int fd, uint64_t unique) : fd_(fd), unique_(unique) {}
+
+  void error(int code) override { send(code, {}); }
+  bool created(const Attr& attr, const OpenMode& mode) override {
+    struct {
+      fuse_entry_out entry;
+      fuse_open_out open;
+    } out = {wire::to_entry(attr), {}};
+    out.open.open_flags = wire::open_flags(mode);
+    return send(0, std::as_bytes(std::span(&out, 1)));
+  }
+  void attr(const Attr& attr) override {
+    const wire::StatxOut out = wire::to_statx(attr);
+    send(0, std::as_bytes(std::span(&out, 1)));
+  }
+
+  Bytes buffer(size_t) override { wrong(); }
+  bool pack_entry(const memfs::DirectoryEntry&, size_t) override { wrong(); }
+  bool pack_entry_plus(const memfs::DirectoryEntry&, const Attr*, size_t) override { wrong(); }
+  void none() override { wrong(); }
+  bool entry(const Attr&) override { wrong(); }
+  void no_entry() override { wrong(); }
+  void opened(const OpenMode&) override { wrong(); }
+  void filled(size_t) override { wrong(); }
+  bool listing() override { wrong(); }
+  void data(ConstBytes) override { wrong(); }
+  void written(size_t) override { wrong(); }
+  void xattr_size(size_t) override { wrong(); }
+  void offset(uint64_t) override { wrong(); }
+  void statfs(const volume::StatFs&) override { wrong(); }
+
+ private:
+  [[noreturn]] static void wrong() {
+    check_failed(__FILE__, __LINE__, "a reply that this request does not have");
+  }
+  bool send(int code, ConstBytes payload) {
+    fuse_out_header header = {};
+    header.len = static_cast<uint32_t>(sizeof(header) + payload.size());
+    header.error = -code;
+    header.unique = unique_;
+    iovec parts[2] = {{&header, sizeof(header)},
+                      {const_cast<std::byte*>(payload.data()), payload.size()}};
+    return ::writev(fd_, parts, payload.empty() ? 1 : 2) == static_cast<ssize_t>(header.len);
+  }
+
+  const int fd_;
+  const uint64_t unique_;
+};
+
+}  // namespace
+
+void set_current_request(const fuse_in_header* header) { current_request = header; }
+
+bool current_write_kills_set_id() {
+  return current_is(FUSE_WRITE) &&
+         (body_of<fuse_write_in>(current_request).write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+}
+
+bool current_open_kills_set_id() {
+  return current_is(FUSE_OPEN) &&
+         (body_of<fuse_open_in>(current_request).open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+}
+
+bool is_raw_request(uint32_t opcode) {
+  return opcode == FUSE_TMPFILE || opcode == wire::kOpcodeStatx;
+}
+
+void serve_raw_request(Operations& operations, int fd, ConstBytes request) {
+  fuse_in_header header;
+  SCALEFS_CHECK(request.size() >= sizeof(header));
+  std::memcpy(&header, request.data(), sizeof(header));
+  RawReply reply(fd, header.unique);
+  try {
+    Responder responder(&reply);
+    if (header.opcode == wire::kOpcodeStatx) {
+      return operations.getattr(MnodeNo(header.nodeid), std::move(responder));
+    }
+    fuse_create_in in;
+    if (request.size() < sizeof(header) + sizeof(in)) return responder.error(EINVAL);
+    std::memcpy(&in, request.data() + sizeof(header), sizeof(in));
+    const Context context = {.uid = header.uid,
+                             .gid = header.gid,
+                             .umask = in.umask,
+                             .pid = static_cast<int32_t>(header.pid)};
+    operations.tmpfile(context, MnodeNo(header.nodeid), in.mode, std::move(responder));
+  } catch (const std::bad_alloc&) {
+    // The Responder has answered.
+  }
+}
+
+}  // namespace scalefs::fuse

@@ -1,0 +1,27 @@
+// Requests as they stand in the kernel's buffer: what libfuse 3.14 drops of those that it knows, and
+// those that it does not know.
+#pragma once
+
+#include <cstdint>
+
+#include "fuse/operations.h"
+
+struct fuse_in_header;
+
+namespace scalefs::fuse {
+
+// The request that this thread is serving; set by the transport's read hook. The buffer behind it
+// holds at least what libfuse checked before it called the operation.
+void set_current_request(const fuse_in_header* header);
+
+// Whether the kernel asks to drop the set-id bits: of a WRITE, and of an OPEN that truncates. False
+// for a request of another kind.
+bool current_write_kills_set_id();
+bool current_open_kills_set_id();
+
+// FUSE_TMPFILE and FUSE_STATX.
+bool is_raw_request(uint32_t opcode);
+// Decodes and serves such a request, and writes the reply to `fd`. A malformed one is answered EINVAL.
+void serve_raw_request(Operations& operations, int fd, ConstBytes request);
+
+}  // namespace scalefs::fuse
