@@ -43,12 +43,13 @@ class FileDevice : public BlockDevice {
   bool direct() const { return direct_; }
   bool is_block_device() const { return block_device_; }
   const std::string& path() const { return path_; }
+  // Looks at the size again, after the owner of the device has changed it; no other call may run.
+  Status measure(std::string* why);
   // The descriptor, for what the interface does not offer (ioctl, fork of a daemon). Stays ours.
   int fd() const { return fd_; }
 
  private:
   FileDevice(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  Status measure(std::string* why);
   void try_direct();
   Status read_fully(uint64_t offset, Bytes to);
   Status write_fully(uint64_t offset, ConstBytes from);
