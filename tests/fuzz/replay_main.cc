@@ -1,9 +1,14 @@
 // Stands in for libFuzzer in ordinary builds: runs every file of the folders and files named, each
 // as it is and with seeded mutations, so that every build tries what the fuzzer once found.
-// Options of libFuzzer are ignored. SCALEFS_FUZZ_MUTATIONS sets the mutations a file (100).
+// Options of libFuzzer are ignored. SCALEFS_FUZZ_MUTATIONS sets the mutations a file (100). A crash
+// names the file and the mutation's seed (0: the file as it is).
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +18,7 @@
 #include "base/random.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
 namespace {
 
@@ -21,6 +27,22 @@ using Input = std::vector<uint8_t>;
 Input read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return Input(std::istreambuf_iterator<char>(file), {});
+}
+
+char where[512];  // which input is running
+
+void say_where() { (void)!::write(STDERR_FILENO, where, strnlen(where, sizeof where)); }
+
+void on_signal(int number) {
+  say_where();
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
+void run(const std::string& name, uint64_t seed, const Input& input) {
+  std::snprintf(where, sizeof where, "crashed on %s, mutation seed %llu\n", name.c_str(),
+                static_cast<unsigned long long>(seed));
+  LLVMFuzzerTestOneInput(input.data(), input.size());
 }
 
 // A few flipped bits, replaced bytes, a cut or a doubled stretch.
@@ -50,17 +72,22 @@ void run_file(const std::filesystem::path& path, uint64_t mutations) {
   std::printf("%s: %zu bytes, then %llu mutations\n", path.filename().c_str(), input.size(),
               static_cast<unsigned long long>(mutations));
   std::fflush(stdout);
-  LLVMFuzzerTestOneInput(input.data(), input.size());
+  run(path.filename(), 0, input);
   for (uint64_t seed = 1; seed <= mutations; ++seed) {
     scalefs::Random random(seed);
-    const Input changed = mutate(input, random);
-    LLVMFuzzerTestOneInput(changed.data(), changed.size());
+    run(path.filename(), seed, mutate(input, random));
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  ::signal(SIGABRT, on_signal);
+  if (__sanitizer_set_death_callback != nullptr) {
+    __sanitizer_set_death_callback(say_where);
+  } else {
+    ::signal(SIGSEGV, on_signal);
+  }
   const char* setting = std::getenv("SCALEFS_FUZZ_MUTATIONS");
   const uint64_t mutations = setting != nullptr ? std::strtoull(setting, nullptr, 10) : 100;
   size_t files = 0;
