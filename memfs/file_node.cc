@@ -1,27 +1,82 @@
 #include "memfs/file_node.h"
 
-#include "memfs/impl.h"
+#include "memfs/file_access.h"
 
 namespace scalefs::memfs {
 
-std::unique_ptr<FileNode> FileNode::make(uint64_t size, uint64_t /*blocks_512*/, bool /*loaded*/) {
-  std::unique_ptr<FileNode> node(new FileNode);
-  node->size_.store(size, relaxed);
-  return node;
+DirtyLeaves::Leaves& DirtyLeaves::collect() {
+  Leaf* leaf = fresh_.exchange(nullptr, acq_rel);  // pairs with push
+  while (leaf != nullptr) {
+    Leaf* next = leaf->next_listed;
+    try {
+      leaves_.emplace(leaf->begin, leaf);
+    } catch (const std::bad_alloc&) {
+      for (; leaf != nullptr; leaf = next) {
+        next = leaf->next_listed;
+        push(*leaf);
+      }
+      throw;
+    }
+    leaf = next;
+  }
+  return leaves_;
 }
-FileNode::~FileNode() = default;
 
-uint64_t FileNode::size() const { return size_.load(relaxed); }
-uint64_t FileNode::blocks_512() const { return (size() + 511) / 512; }
-
-Status FileNode::truncate(MemFs::Impl&, Mnode& mnode, uint64_t size, int64_t) {
-  if (size > kFileBytesMax) return Errno(EFBIG);
-  mnode.file->size_.store(size, relaxed);
-  return {};
+bool DirtyLeaves::take(Leaf& leaf) {
+  if (leaves_.erase(leaf.begin) == 0) return false;
+  leaf.listed.store(false, release);  // ordered by the slots' locks; see note()
+  return true;
 }
 
-void FileNode::drop_all(MemFs::Impl&, Mnode&) {}
+void DirtyLeaves::push(Leaf& leaf) {
+  leaf.next_listed = fresh_.load(relaxed);
+  // seq_cst, for any(); release, for collect().
+  while (!fresh_.compare_exchange(leaf.next_listed, &leaf, seq_cst, relaxed)) {
+  }
+}
 
-void MemFs::Impl::mark_times_dirty(Mnode&) {}
+FileNode::FileNode(uint64_t size, uint64_t blocks_512, bool loaded)
+    : size_(size),
+      mapped_pages_(static_cast<int64_t>(blocks_512 / (kBlockBytes / 512))),
+      logged_size_(size) {
+  // A new file's pages are holes until a checkpoint knows the file.
+  if (!loaded) overlay_.set_hole(0, Overlay::kEnd, Overlay::kUnsettled);
+}
+
+std::unique_ptr<FileNode> FileNode::make(uint64_t size, uint64_t blocks_512, bool loaded) {
+  return std::unique_ptr<FileNode>(new FileNode(size, blocks_512, loaded));
+}
+
+FileNode::~FileNode() {
+  for (Leaf* leaf = tree_.next_leaf(0); leaf != nullptr; leaf = tree_.next_leaf(leaf->end)) {
+    for (uint64_t page = leaf->begin; page < leaf->end; ++page) {
+      if (std::byte* bytes = leaf->slot(page).page.load(relaxed)) free_page(bytes);
+    }
+  }
+}
+
+uint64_t FileNode::blocks_512() const {
+  // Relaxed: a page that is counted twice for a moment belongs to a call that has not returned.
+  const int64_t pages = mapped_pages_.load(relaxed);
+  return pages <= 0 ? 0 : static_cast<uint64_t>(pages) * (kBlockBytes / 512);
+}
+
+void FileNode::drop_all(MemFs::Impl& impl, Mnode& mnode) { FileAccess(impl, mnode).drop_all(); }
+
+void FileAccess::drop_all() {
+  Room room(impl_);
+  {
+    MutexLock lock(node_.mutex_);
+    drop_pages(0, kEndPage, room);
+  }
+  impl_.data->cached.remove(node_.cached_link_);
+  impl_.data->dirty.remove(mnode_.dirty_link);
+}
+
+void MemFs::Impl::mark_times_dirty(Mnode& mnode) {
+  if (!logging()) return;
+  if (!mnode.times_unlogged.load(relaxed)) mnode.times_unlogged.store(true, release);
+  data->dirty.add(mnode.dirty_link, mnode);
+}
 
 }  // namespace scalefs::memfs

@@ -25,6 +25,7 @@
 #include "base/atomic.h"
 #include "base/core.h"
 #include "base/mutex.h"
+#include "memfs/link_queue.h"
 #include "memfs/types.h"
 
 namespace scalefs::memfs {
@@ -100,8 +101,10 @@ struct alignas(64) Mnode {
   alignas(64) Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
   Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
-  // The data half: the object is in the list of dirty_files(). See data_half.h.
-  Atomic<bool> listed_dirty{false};
+  // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
+  // no record carries and no dirty page will bring into one.
+  ListLink dirty_link;
+  Atomic<bool> times_unlogged{false};
   // Sleeps: taken before any bucket; protects changes of `xattrs`.
   Mutex xattr_lock;
   // An immutable set, replaced as a whole and retired by epoch; null: not loaded yet. Release store

@@ -1,0 +1,107 @@
+// Why a read copies twice. The first copy runs under an EpochGuard, without which the page could be freed
+// under it, and a caller's memory may fault there, even into this file system (P6). So it goes to a
+// buffer of the stack, and from there to the caller with nothing held. The second copy reads from the
+// first-level cache. The alternative, a hazard pointer a page, costs a fence a page, which is no less.
+#include <algorithm>
+#include <cstring>
+
+#include "memfs/file_access.h"
+
+namespace scalefs::memfs {
+namespace {
+
+// After so many copies that a writer has disturbed, a reader takes the slot's lock.
+constexpr int kOptimisticTries = 8;
+
+}  // namespace
+
+// True when *result is good; `to` has the bytes then.
+bool FileAccess::copy_slot(PageSlot& slot, uint64_t offset, size_t count, std::byte* to,
+                           PageCopy* result) {
+  const uint32_t begun = slot.seq.begin_read();
+  if (SeqCount::writing(begun)) return false;
+  const uint8_t view = slot.view.load(acquire);
+  const std::byte* page = slot.page.load(acquire);  // pairs with the release store of an installer
+  size_t inside = count;
+  if ((view & PageSlot::kInside) == 0) {
+    const uint64_t size = node_.size();  // before the bytes: see FileAccess::set_size
+    if (offset >= size) {
+      *result = {PageCopy::Kind::end, 0};
+      return slot.seq.unchanged(begun);
+    }
+    inside = std::min<uint64_t>(count, size - offset);
+  }
+  if (page != nullptr) {
+    racy_load(to, page + offset % kBlockBytes, inside);
+    *result = {PageCopy::Kind::bytes, inside};
+  } else if ((view & PageSlot::kZero) != 0 || !backed_) {
+    *result = {PageCopy::Kind::zeros, inside};
+  } else {
+    *result = {PageCopy::Kind::miss, 0};
+  }
+  return slot.seq.unchanged(begun);
+}
+
+FileAccess::PageCopy FileAccess::copy_page(uint64_t offset, size_t count, std::byte* to) {
+  const uint64_t index = offset >> kBlockShift;
+  EpochGuard guard;
+  PageSlot* slot = node_.tree_.find(index);
+  if (slot == nullptr) {
+    const uint64_t size = node_.size();
+    if (offset >= size) return {PageCopy::Kind::end, 0};
+    if (backed_) return {PageCopy::Kind::miss, 0};
+    return {PageCopy::Kind::zeros, std::min<uint64_t>(count, size - offset)};
+  }
+  PageCopy result{PageCopy::Kind::miss, 0};
+  int tries = 0;
+  while (!copy_slot(*slot, offset, count, to, &result)) {
+    if (++tries < kOptimisticTries) continue;
+    SpinLock lock(slot->lock);
+    SCALEFS_CHECK(copy_slot(*slot, offset, count, to, &result));
+    break;
+  }
+  if (result.kind == PageCopy::Kind::bytes) {
+    const uint8_t view = slot->view.load(relaxed);
+    // In the steady state both are set and nothing is written.
+    if ((view & PageSlot::kReferenced) == 0) slot->view.fetch_or(PageSlot::kReferenced, relaxed);
+    if ((view & PageSlot::kInside) == 0) note_inside(*slot, index);
+  }
+  return result;
+}
+
+// Marks the page as wholly inside, if it is. Under the slot's lock: truncate stores the size before it visits the
+// slot, so the mark cannot survive it.
+void FileAccess::note_inside(PageSlot& slot, uint64_t page) {
+  if (node_.size() < (page + 1) << kBlockShift) return;
+  SpinLock lock(slot.lock);
+  if (slot.has(PageSlot::kDead) || node_.size() < (page + 1) << kBlockShift) return;
+  slot.view.fetch_or(PageSlot::kInside, release);  // pairs with the load in copy_slot
+}
+
+Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {
+  alignas(64) std::byte buffer[kBlockBytes];
+  size_t done = 0;
+  while (done < to.size() && offset + done < kFileBytesMax) {
+    const uint64_t at = offset + done;
+    const size_t count = std::min<size_t>(kBlockBytes - at % kBlockBytes, to.size() - done);
+    const PageCopy copy = copy_page(at, count, buffer);
+    if (copy.kind == PageCopy::Kind::end) break;
+    if (copy.kind == PageCopy::Kind::miss) {
+      const uint64_t ahead = pages_of(at + (to.size() - done)) - (at >> kBlockShift) - 1;
+      const Status loaded = load_page(at >> kBlockShift, ahead);
+      if (loaded.ok()) continue;
+      if (done > 0) break;
+      return loaded.error();
+    }
+    if (copy.kind == PageCopy::Kind::bytes) {
+      std::memcpy(to.data() + done, buffer, copy.count);
+    } else {
+      std::memset(to.data() + done, 0, copy.count);
+    }
+    done += copy.count;
+    if (copy.count < count) break;
+  }
+  return done;
+}
+
+}  // namespace scalefs::memfs

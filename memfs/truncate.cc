@@ -1,0 +1,188 @@
+#include <algorithm>
+#include <new>
+
+#include "memfs/file_access.h"
+
+namespace scalefs::memfs {
+namespace {
+
+// Pages of one leaf that lose their place together: one object to retire instead of many.
+struct PageBatch {
+  size_t count = 0;
+  std::byte* pages[PageTree::kLeafPages];
+
+  void add(std::byte* page) { pages[count++] = page; }
+  void retire() {
+    if (count == 0) return;
+    auto* batch = count == 1 ? nullptr : new (std::nothrow) PageBatch(*this);
+    if (batch == nullptr) {
+      for (size_t i = 0; i < count; ++i) retire_page(pages[i]);
+      return;
+    }
+    epoch::retire(batch, [](void* p) {
+      auto* self = static_cast<PageBatch*>(p);
+      for (size_t i = 0; i < self->count; ++i) free_page(self->pages[i]);
+      delete self;
+    });
+  }
+};
+
+}  // namespace
+
+Status FileNode::truncate(MemFs::Impl& impl, Mnode& mnode, uint64_t size, int64_t now_ns) {
+  return FileAccess(impl, mnode).truncate(size, now_ns);
+}
+
+// The page that the slot loses, or null.
+std::byte* FileAccess::drop_slot(PageSlot& slot, Room& room) {
+  const bool was_mapped = slot.is_mapped();
+  ++slot.generation;
+  std::byte* page = slot.page.load(relaxed);
+  slot.seq.begin_write();
+  slot.page.store(nullptr, relaxed);
+  slot.view.fetch_and(static_cast<uint8_t>(~(PageSlot::kZero | PageSlot::kInside)), relaxed);
+  slot.seq.end_write();
+  if (page != nullptr) impl_.data->count_page(-1);
+  if (slot.dirty) impl_.data->count_dirty(-1);
+  if (slot.reserved) ++room.blocks;
+  if (was_mapped) node_.mapped_pages_.fetch_sub(1, relaxed);
+  slot.dirty = false;
+  slot.reserved = false;
+  slot.map = MapKind::absent;
+  slot.stamp = 0;
+  return page;
+}
+
+void FileAccess::drop_pages(uint64_t from, uint64_t to, Room& room) {
+  while (from < to) {
+    Leaf* leaf = node_.tree_.next_leaf(from);
+    if (leaf == nullptr || leaf->begin >= to) return;
+    bool bare = leaf->begin >= from && leaf->end <= to;
+    const uint64_t last = std::min(to, leaf->end);
+    PageBatch pages;
+    for (uint64_t page = std::max(from, leaf->begin); page < last; ++page) {
+      PageSlot& slot = leaf->slot(page);
+      SpinLock lock(slot.lock);
+      if (std::byte* bytes = drop_slot(slot, room)) pages.add(bytes);
+      if (slot.writeback) bare = false;
+    }
+    pages.retire();
+    from = leaf->end;
+    if (bare) free_leaf(*leaf);
+  }
+}
+
+// Absent slots stay so while we hold the mutex.
+void FileAccess::free_leaf(Leaf& leaf) {
+  if (leaf.listed.load(acquire) && !node_.dirty_.take(leaf)) return;  // just noted: it stays, empty
+  for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
+    PageSlot& slot = leaf.slot(page);
+    SpinLock lock(slot.lock);
+    SCALEFS_CHECK(slot.map == MapKind::absent && !slot.writeback);
+    slot.view.fetch_or(PageSlot::kDead, relaxed);
+  }
+  node_.tree_.remove(leaf);
+}
+
+FileAccess::Put FileAccess::part_ready(uint64_t offset, uint64_t* missing) {
+  if (offset % kBlockBytes == 0) return Put::done;
+  *missing = offset >> kBlockShift;
+  PageSlot& slot = node_.tree_.leaf_of(*missing).slot(*missing);
+  SpinLock lock(slot.lock);
+  if (slot.map == MapKind::absent && !resolve(slot, *missing)) return Put::unknown;
+  return slot.page.load(relaxed) == nullptr && slot.map == MapKind::block ? Put::unloaded
+                                                                           : Put::done;
+}
+
+void FileAccess::zero_part(uint64_t from, uint64_t to, Room& room) {
+  if (from >= to) return;
+  const uint64_t index = from >> kBlockShift;
+  Leaf* leaf = node_.tree_.find_leaf(index);
+  PageSlot& slot = leaf->slot(index);
+  SpinLock lock(slot.lock);
+  std::byte* page = slot.page.load(relaxed);
+  if (page == nullptr) return;
+  take_block(slot, room);
+  const bool was_mapped = slot.is_mapped();
+  slot.seq.begin_write();
+  racy_zero(page + from % kBlockBytes, to - from);
+  slot.seq.end_write();
+  changed(*leaf, slot, was_mapped);
+}
+
+// After the size was stored: the page in which the file ends now is not wholly inside any more.
+void FileAccess::clear_inside(uint64_t page) {
+  PageSlot* slot = node_.tree_.find(page);
+  if (slot == nullptr) return;
+  SpinLock lock(slot->lock);
+  slot->seq.begin_write();
+  slot->view.fetch_and(static_cast<uint8_t>(~PageSlot::kInside), relaxed);
+  slot->seq.end_write();
+}
+
+FileAccess::Put FileAccess::resize_ready(uint64_t size, Room& room, uint64_t* missing) {
+  const uint64_t old = node_.size();
+  if (size > old) return settle_last_page(room, missing);
+  return size < old ? part_ready(size, missing) : Put::done;
+}
+
+void FileAccess::resize(uint64_t size, const AbsentPages& absent, Room& room,
+                        std::unique_ptr<OpRecord> record, int64_t now_ns) {
+  const uint64_t cut = pages_of(size);
+  const AbsentPages::Count gone = count_absent(absent, cut, kEndPage);
+  node_.dirty_.collect();
+  mark_holes(cut, kEndPage);  // nothing throws behind this
+  node_.logged_size_ = std::min(node_.logged_size_, size);
+  if (record != nullptr) {
+    auto& op = std::get<TruncateOp>(record->op);
+    op.covered_size = node_.logged_size_ = covered_size(size);
+  }
+  node_.overlay_.settle(log(std::move(record), room, now_ns, [&] { set_size(size); }));
+  drop_pages(cut, kEndPage, room);
+  room.blocks += gone.unwritten;
+  if (cut == 0) {
+    node_.mapped_pages_.store(0, relaxed);
+  } else {
+    node_.mapped_pages_.fetch_sub(static_cast<int64_t>(gone.mapped), relaxed);
+  }
+  if (size % kBlockBytes != 0) {
+    clear_inside(size >> kBlockShift);
+    zero_part(size, cut << kBlockShift, room);
+  }
+}
+
+Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
+  if (size > kFileBytesMax) return Errno(EFBIG);
+  Listing listing(*this);
+  Room room(impl_);
+  const Need need{.log_bytes = kRecordLogBytes,
+                  .blocks = 1,
+                  .memory_bytes = kBlockBytes,
+                  .metadata_ops = 1,
+                  .always = true};
+  SCALEFS_TRY_VOID(room.take(need));
+  auto record = impl_.make_record(
+      TruncateOp{.target = mnode_.number, .size = size, .covered_size = 0}, need.log_bytes);
+  for (;;) {
+    // A file that becomes empty maps nothing: there is nothing to count.
+    AbsentPages absent;
+    const bool count = size != 0 || node_.maybe_unwritten_.load(relaxed);
+    if (count) {
+      SCALEFS_TRY(absent, find_absent(pages_of(size), kEndPage));
+    }
+    uint64_t missing = 0;
+    Put ready;
+    {
+      MutexLock lock(node_.mutex_);
+      if (count ? !still_good(absent) : node_.maybe_unwritten_.load(relaxed)) continue;
+      ready = resize_ready(size, room, &missing);
+      if (ready == Put::done) {
+        resize(size, absent, room, std::move(record), now_ns);
+        return {};
+      }
+    }
+    SCALEFS_TRY_VOID(load(ready, missing));
+  }
+}
+
+}  // namespace scalefs::memfs
