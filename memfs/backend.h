@@ -57,6 +57,8 @@ class Backend {
 
   // --- admission (I9, P6). Waits for commits, writeback or a checkpoint when limits are reached. ENOSPC when
   // there is no room, EROFS when the volume is read-only, EIO when it has failed or was shut down.
+  // memory_bytes is what the cache is about to grow by, to wait for eviction by; it is never given back, for the
+  // cache is counted as it is (MemFs::usage). A need of memory alone (a read) always succeeds.
   virtual Status reserve(const Need& need) = 0;
   virtual void unreserve(const Need& unused) = 0;
 
@@ -68,6 +70,9 @@ class Backend {
   // Mappings of `count` pages, one each.
   virtual Result<std::vector<LoadedPage>> load_mapping(MnodeNo file, uint64_t page,
                                                        size_t count) = 0;
+  // A page >= `page` such that everything from `page` up to it is a hole; UINT64_MAX when nothing
+  // follows. The nearer to the next page that is mapped the better; `page` itself is always right.
+  virtual Result<uint64_t> next_mapped(MnodeNo /*file*/, uint64_t page) { return page; }
   virtual Result<std::vector<std::pair<std::string, std::vector<std::byte>>>> load_xattrs(
       MnodeNo object) = 0;
 

@@ -6,6 +6,7 @@
 #include "base/core.h"
 #include "base/units.h"
 #include "memfs/link_queue.h"
+#include "memfs/types.h"
 
 namespace scalefs::memfs {
 
@@ -18,6 +19,10 @@ class DataHalf {
   void count_dirty(int64_t pages) { counts_.mine().dirty.add(static_cast<uint64_t>(pages)); }
   uint64_t page_bytes() const { return sum(&Counts::pages) * kBlockBytes; }
   uint64_t dirty_bytes() const { return sum(&Counts::dirty) * kBlockBytes; }
+  void add_usage(Usage& usage) const {
+    usage.page_bytes += page_bytes();
+    usage.dirty_bytes += dirty_bytes();
+  }
 
  private:
   // Modulo 2^64: a page may be added on one core and taken away on another.

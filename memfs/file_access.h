@@ -65,8 +65,6 @@ struct AbsentPages {
 };
 
 inline constexpr uint64_t kEndPage = UINT64_MAX;
-// What one record of a fixed size takes of the log.
-inline constexpr uint64_t kRecordLogBytes = sizeof(OpRecord) + 64;
 
 class FileAccess {
  public:

@@ -122,4 +122,18 @@ struct OpRecord final : oplog::LogEntry {
   int64_t ctime_ns = 0;  // of every touched object; 0: unchanged
 };
 
+// What the caller of MemFs' step functions reserves as Need::log_bytes before the call, and what the
+// record then gives back (LogEntry::cost_bytes). A call that logs nothing gives it back itself.
+inline constexpr uint64_t kRecordLogBytes = sizeof(OpRecord) + 64;
+// finish_writeback of so many pages.
+inline constexpr uint64_t extents_log_bytes(uint64_t pages) {
+  return kRecordLogBytes + pages * (sizeof(ExtentsOp::Run) + sizeof(uint32_t) + 16);
+}
+// finish_inline of so many pages.
+inline constexpr uint64_t inline_log_bytes(uint64_t pages) {
+  return kRecordLogBytes + pages * (sizeof(InlineOp::Page) + kBlockBytes + 16);
+}
+// log_attributes.
+inline constexpr uint64_t attributes_log_bytes() { return 2 * kRecordLogBytes; }
+
 }  // namespace scalefs::memfs
