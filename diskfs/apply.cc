@@ -119,8 +119,9 @@ Status ApplyVisitor::put_inode(Ino ino, const InodeItem& item) {
   if (!inode->exists) {
     next.blocks = 0;
     next.entries = 0;
-    SCALEFS_TRY_VOID(tree_.erase(Key(Ino(), ItemType::recycled_ino, ino.v)));
+    SCALEFS_TRY(const bool reused, tree_.erase(Key(Ino(), ItemType::recycled_ino, ino.v)));
     ++statistics_.inodes_created;
+    if (reused) ++statistics_.inos_reused;
   } else if (next == inode->item) {
     return {};
   }

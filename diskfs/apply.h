@@ -72,6 +72,7 @@ class ApplyVisitor final : public BatchVisitor {
     uint64_t inline_pages_superseded = 0;  // replaced before they needed one
     uint64_t inodes_created = 0;
     uint64_t inodes_deleted = 0;
+    uint64_t inos_reused = 0;  // of those created: had a recycled number
   };
   const Statistics& statistics() const { return statistics_; }
 

@@ -51,7 +51,7 @@ class CheckpointPin {
   struct State;
 
  private:
-  friend class DiskFs;
+  friend class DiskFsImpl;
   explicit CheckpointPin(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };

@@ -12,14 +12,14 @@ namespace {
 constexpr uint64_t kLookBlocks = 256;  // read at once while looking beyond the end
 }  // namespace
 
-JournalReader::JournalReader(BlockDevice& device, const JournalArea& area, const Start& start)
-    : device_(device), area_(area), start_(start), point_(start.point) {
-  SCALEFS_CHECK(start.point.position < area.blocks);
-}
-
-bool JournalReader::epoch_fits(const BatchHeader& header) const {
-  return header.sequence <= start_.accepted_seq ? header.mount_epoch < start_.mount_epoch
-                                                : header.mount_epoch == start_.mount_epoch;
+JournalReader::JournalReader(BlockDevice& device, const JournalArea& area, uint64_t mount_epoch,
+                             const JournalPoint& start)
+    : device_(device),
+      area_(area),
+      mount_epoch_(mount_epoch),
+      start_position_(start.position),
+      point_(start) {
+  SCALEFS_CHECK(start.position < area.blocks);
 }
 
 Status JournalReader::read_blocks(uint64_t position, Bytes to) {
@@ -36,13 +36,13 @@ Result<std::optional<JournalBatch>> JournalReader::next() {
   JournalBatch batch;
   BatchHeader& header = batch.header;
   if (!decode_batch_header(area_, first.span(), &header)) return std::optional<JournalBatch>();
-  if (!epoch_fits(header) || header.own_block != point_.position % area_.blocks ||
+  if (header.mount_epoch != mount_epoch_ || header.own_block != point_.position % area_.blocks ||
       header.sequence != point_.sequence || header.previous_crc != point_.previous_crc) {
     return std::optional<JournalBatch>();
   }
   // The chain cannot be longer than the area: its head would have overwritten its start.
   const uint64_t blocks = batch_blocks(header.payload_bytes);
-  if (point_.position + blocks - start_.point.position > area_.blocks) {
+  if (point_.position + blocks - start_position_ > area_.blocks) {
     return std::optional<JournalBatch>();
   }
   AlignedBuffer whole(blocks * kBlockBytes);
@@ -60,7 +60,7 @@ Result<std::optional<JournalBatch>> JournalReader::next() {
 
 Result<JournalReader::Beyond> JournalReader::look_beyond(uint64_t blocks) {
   Beyond beyond;
-  const uint64_t left = area_.blocks - (point_.position - start_.point.position);
+  const uint64_t left = area_.blocks - (point_.position - start_position_);
   const uint64_t end = point_.position + std::min(blocks, left);
   AlignedBuffer buffer(std::min(kLookBlocks, area_.blocks) * kBlockBytes);
   for (uint64_t position = point_.position; position < end;) {
@@ -70,7 +70,7 @@ Result<JournalReader::Beyond> JournalReader::look_beyond(uint64_t blocks) {
       BatchHeader header;
       if (!decode_batch_header(area_, buffer.block(i), &header)) continue;
       if (header.own_block != (position + i) % area_.blocks) continue;
-      if (epoch_fits(header) && header.sequence >= point_.sequence) {
+      if (header.mount_epoch == mount_epoch_ && header.sequence >= point_.sequence) {
         beyond.flushed_seq = std::max(beyond.flushed_seq, header.flushed_seq);
       }
       beyond.mount_epoch = std::max(beyond.mount_epoch, header.mount_epoch);

@@ -20,14 +20,11 @@ struct JournalBatch {
 
 class JournalReader {
  public:
-  struct Start {
-    JournalPoint point;         // position < area.blocks
-    uint64_t mount_epoch = 0;   // of batches beyond accepted_seq
-    uint64_t accepted_seq = 0;  // batches up to it carry an earlier epoch
-  };
-  JournalReader(BlockDevice& device, const JournalArea& area, const Start& start);
+  // The chain of `mount_epoch` from `start` on; start.position < area.blocks.
+  JournalReader(BlockDevice& device, const JournalArea& area, uint64_t mount_epoch,
+                const JournalPoint& start);
 
-  // The batch at point() if it continues the chain: sealed, of the right epoch, with the expected
+  // The batch at point() if it continues the chain: sealed, of the epoch, with the expected
   // place, sequence and previous checksum, and whole. Nothing when it does not; the reader stays.
   Result<std::optional<JournalBatch>> next();
   // Where the next batch would stand.
@@ -45,11 +42,11 @@ class JournalReader {
 
  private:
   Status read_blocks(uint64_t position, Bytes to);
-  bool epoch_fits(const BatchHeader& header) const;
 
   BlockDevice& device_;
   const JournalArea area_;
-  const Start start_;
+  const uint64_t mount_epoch_;
+  const uint64_t start_position_;
   JournalPoint point_;
 };
 
