@@ -74,6 +74,7 @@ class DeltaCache {
   struct LookupWay;
   MetaWay& meta_way(uint32_t core, const Mnode& mnode) const;
   LookupWay& lookup_way(uint32_t core, const Mnode& mnode) const;
+  MetaSums read_locked(const Mnode& mnode) const;
   void fold_meta(MetaWay& way, uint32_t core);
   void fold_lookups(LookupWay& way);
   void queue_if_zero(Mnode& mnode);

@@ -27,6 +27,8 @@
 
 namespace scalefs::memfs {
 
+class Reclaimer;
+
 struct MemFs::Impl {
   Impl(const MemFsOptions& options, oplog::OpLog* log, Backend* backend);
   ~Impl();
@@ -45,6 +47,12 @@ struct MemFs::Impl {
   // acquire where something is dropped.
   Atomic<Stamp> durable_stamp{0};
   std::unique_ptr<DataHalf> data;  // state of the data half; defined in data_half.h
+
+  // Directories that may hold tombstones; maintain.cc.
+  Mutex tombstones_lock;
+  std::vector<MnodeNo> tombstone_directories GUARDED_BY(tombstones_lock);
+  void note_tombstone(Mnode& directory);
+  std::unique_ptr<Reclaimer> reclaimer;  // reclaim.h
 
   int64_t now_ns() const { return options.clock_ns ? options.clock_ns() : wall_coarse_ns(); }
   bool logging() const { return log != nullptr; }

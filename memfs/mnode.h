@@ -1,13 +1,13 @@
 // An object in memory: what every type has in common. Files have a FileNode (data), directories a
 // DirectoryNode (names).
 //
-// Attributes. Writers hold `attr_lock` and bump `attr_seq` (odd while they change something); readers
-// take no lock and write nothing (AttrReader in delta_cache.h). Everything that many cores change at once is not
+// Attributes. Writers hold `attr_lock` and bump `attr_seq` (odd while they change something), by an
+// AttrWrite; readers take no lock and write nothing (DeltaCache::read). Everything that many cores change at once is not
 // written here but in the delta cache: lookups, nlink, entries and the latest mtime and ctime. So what
 // this struct holds of those is a base, and the truth is the base plus every core's delta
 // (DeltaCache::read gives exact sums).
 //
-// Locks, in the order in which they are taken (P1): rename lock, xattr_lock, the data half's file mutex,
+// Locks, in the order in which they are taken (P1): rename lock, change_lock, the data half's file mutex,
 // directory buckets in address order, a log slot, a way of the delta cache, attr_lock. attr_lock is innermost and held
 // for some tens of instructions.
 //
@@ -69,6 +69,7 @@ struct alignas(64) Mnode {
   const uint32_t generation;
   const uint64_t rdev;
   const int64_t btime_ns;
+  const uint64_t symlink_bytes;  // length of a symlink's target
   std::unique_ptr<DirectoryNode> directory;  // of a directory
   std::unique_ptr<FileNode> file;            // of a regular file
   // Symlink target: with no backend or when created here, set before publication; of a loaded one
@@ -105,16 +106,37 @@ struct alignas(64) Mnode {
   // no record carries and no dirty page will bring into one.
   ListLink dirty_link;
   Atomic<bool> times_unlogged{false};
-  // Sleeps: taken before any bucket; protects changes of `xattrs`.
-  Mutex xattr_lock;
-  // An immutable set, replaced as a whole and retired by epoch; null: not loaded yet. Release store
-  // under xattr_lock, acquire load under an EpochGuard.
+  // Explicit changes of attributes and xattrs, one at a time (an ACL is both). Sleeps; held over the
+  // log slot.
+  Mutex change_lock;
+  // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
+  // yet. Release store under change_lock, acquire load under an EpochGuard.
   Atomic<const XattrSet*> xattrs{nullptr};
 
   // --- lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
   int64_t base_lookups = 0;
   bool queued_for_review = false;
   Mnode* next_review = nullptr;
+};
+
+// A change of the fields that attr_seq covers, from construction to destruction. Between them fields are
+// stored with release order, so that a reader who sees one of them also sees attr_seq odd.
+class SCOPED_CAPABILITY AttrWrite {
+ public:
+  explicit AttrWrite(Mnode& mnode) ACQUIRE(mnode.attr_lock) : mnode_(mnode) {
+    mnode.attr_lock.lock();
+    // Relaxed: only the holder of attr_lock writes it, and the stores that follow are releases.
+    mnode.attr_seq.store(mnode.attr_seq.load(relaxed) + 1, relaxed);
+  }
+  ~AttrWrite() RELEASE() {
+    mnode_.attr_seq.store(mnode_.attr_seq.load(relaxed) + 1, release);  // pairs with DeltaCache::read
+    mnode_.attr_lock.unlock();
+  }
+  AttrWrite(const AttrWrite&) = delete;
+  AttrWrite& operator=(const AttrWrite&) = delete;
+
+ private:
+  Mnode& mnode_;
 };
 
 // The type bits of `mode` as DT_*.

@@ -25,9 +25,12 @@ class MnodeTable {
 
   // Under an EpochGuard; null when there is none.
   Mnode* find(MnodeNo number) const;
-  // Publishes a new object. Its number is not in the table.
+  // Makes room for the number: may allocate and take time. Before insert_or_find, holding no lock.
+  void prepare(MnodeNo number);
+  // Publishes a new object, with room made. Its number is not in the table.
   void insert(Mnode* mnode);
-  // Publishes `mnode` unless the number is there already; answers who is there now.
+  // Publishes `mnode` unless the number is there already; answers who is there now. Neither allocates
+  // nor fails, so that it may be called under bucket locks.
   Mnode* insert_or_find(Mnode* mnode);
   // The caller retires it.
   void remove(Mnode* mnode);
@@ -39,6 +42,7 @@ class MnodeTable {
   struct Table;
   struct Shard;
   Shard& shard_of(MnodeNo number) const;
+  static std::unique_ptr<Table> relink(const Table& from, std::unique_ptr<Table> to);
 
   std::unique_ptr<Shard[]> shards_;
 };

@@ -1,0 +1,224 @@
+// The names of one directory: a resizable chained hash over SipHash of the name. A bucket stands for
+// a range of the hash (its index is the hash's top bits) and its chain ascends by hash, so walking the buckets
+// gives all names in plain order of the hash, and a resize only splits buckets.
+//
+// Readers (find, collect) take no lock and write nothing; they hold an EpochGuard. Writers lock the buckets
+// of the names that they change (NameLocks, in address order); a resize and the end of a directory lock all of
+// them. A resize links the names over the other one of two next pointers, so that readers of the old
+// array walk on undisturbed; the next resize waits until none can be left (as in mnode_table.h). A miss
+// counts only when the array is still the current one. A name that is removed gets value 0 before it leaves its chain,
+// so that whoever still walks over it sees it gone; a name that is replaced changes value in place.
+//
+// Partly loaded directories (P4). What a load brings never overwrites what is here: a live name, or a tombstone,
+// which stands for a name removed since the last durable checkpoint. A tombstone goes when its
+// removal is covered by the durable stamp and no load that may have begun before is running (`loads`).
+// `complete`: every name that the checkpoint has is here (or was removed); set once, for ever.
+//
+// Counting: entries are counted by the delta cache, not here (Mnode::base_entries).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "memfs/mnode.h"
+
+namespace scalefs::memfs {
+
+// What a name means: number and DT_* in one word; 0 is nothing.
+class NameValue {
+ public:
+  constexpr NameValue() = default;
+  constexpr NameValue(MnodeNo number, uint8_t type) : word_(number.v << 4 | (type & 15)) {}
+  static constexpr NameValue from_word(uint64_t word) {
+    NameValue value;
+    value.word_ = word;
+    return value;
+  }
+  constexpr MnodeNo number() const { return MnodeNo(word_ >> 4); }
+  constexpr uint8_t type() const { return word_ & 15; }
+  constexpr uint64_t word() const { return word_; }
+  constexpr explicit operator bool() const { return word_ != 0; }
+  friend constexpr bool operator==(NameValue, NameValue) = default;
+
+ private:
+  uint64_t word_ = 0;
+};
+
+// A name in a chain. Allocated before any lock; freed by epoch once it has left its chain.
+struct NameItem {
+  static NameItem* make(uint64_t hash, std::string_view name, NameValue value);
+  static void free(NameItem* item);
+  // Once it has left its chain; null is nothing. Holding no lock.
+  static void retire(NameItem* item);
+  std::string_view name() const { return {text, length}; }
+
+  Atomic<NameItem*> next[2];
+  const uint64_t hash;
+  Atomic<uint64_t> value;  // NameValue; 0: removed. Release under the bucket's lock, acquire by readers
+  Stamp removed_at = 0;    // of a tombstone; under the bucket's lock
+  const uint16_t length;
+  char text[];
+
+ private:
+  NameItem(uint64_t h, uint64_t v, uint16_t n) : hash(h), value(v), length(n) {}
+};
+
+struct NameItemFree {
+  void operator()(NameItem* item) const { NameItem::free(item); }
+};
+using NameItemPtr = std::unique_ptr<NameItem, NameItemFree>;
+
+struct alignas(64) NameBucket {
+  SpinBit lock;
+  Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
+  Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
+  Atomic<NameItem*> head{nullptr};  // release under the lock, acquire by readers
+  Stamp stamp = 0;                  // last stamp given under this lock (P1)
+};
+
+class DirectoryNode {
+ public:
+  // `complete`: a new directory; else nothing is loaded yet.
+  explicit DirectoryNode(bool complete);
+  ~DirectoryNode();
+  DirectoryNode(const DirectoryNode&) = delete;
+  DirectoryNode& operator=(const DirectoryNode&) = delete;
+
+  // --- readers, under an EpochGuard
+  struct Found {
+    NameValue value;     // none: not there
+    bool known = false;  // the answer is final: the name is here, or is known to be nowhere
+  };
+  Found find(uint64_t hash, std::string_view name) const;
+  struct Listed {
+    uint64_t hash = 0;
+    std::string name;
+    NameValue value;
+  };
+  // Appends names with from <= hash < to (`to` none: to the end) in order of hash. Stops after `count` or more,
+  // never between two names of one cookie position. The hash to go on from, none at the end of the range.
+  std::optional<uint64_t> collect(uint64_t from, std::optional<uint64_t> to, size_t count,
+                                  std::vector<Listed>* names) const;
+
+  // --- writers, with the name's bucket locked by NameLocks
+  NameItem* item(uint64_t hash, std::string_view name);
+  // The name is not there. Takes ownership; `item` has its value, or gets it before the lock is released.
+  void insert(NameItem* item);
+  // Sets the value of a live name or a tombstone.
+  static void set(NameItem* item, NameValue value);
+  // Removes a live name, leaving a tombstone where one is needed. What must be retired once no lock is
+  // held, or null.
+  NameItem* remove(NameItem* item, Stamp stamp);
+  // With all buckets locked: no name can be made any more.
+  void kill() { dead_.store(true, release); }  // pairs with dead()
+  // Exact with any bucket locked.
+  bool dead() const { return dead_.load(acquire); }
+
+  // After an insert, holding nothing: grows when chains or waiting times are long.
+  void grow_if_needed(uint64_t hash);
+
+  // --- loading (P4)
+  bool complete() const { return complete_.load(acquire); }  // pairs with add_loaded
+  bool is_loaded(uint64_t hash) const;
+  // The end of the loaded range that `hash` is in: none when it is not loaded; UINT64_MAX: all that follows.
+  std::optional<uint64_t> loaded_until(uint64_t hash) const;
+  // A load that reads a checkpoint is running; every name that it brings is merged before it ends.
+  class Load {
+   public:
+    explicit Load(DirectoryNode& d) : d_(d) { d_.loads_.fetch_add(1, seq_cst); }
+    ~Load() { d_.loads_.fetch_sub(1, seq_cst); }  // pairs with purge_tombstones
+    Load(const Load&) = delete;
+    Load& operator=(const Load&) = delete;
+
+   private:
+    DirectoryNode& d_;
+  };
+  // The checkpoint's names from `from` up to `to` (none: the end) have been merged.
+  void add_loaded(uint64_t from, std::optional<uint64_t> to);
+  // Frees tombstones that are covered. True when some are left.
+  bool purge_tombstones(Stamp durable);
+  // The first tombstone since the last purge that found none left: the caller lists the directory.
+  bool take_tombstone_note() { return !tombstones_noted_.exchange(true, acq_rel); }
+  void drop_tombstone_note() { tombstones_noted_.store(false, release); }
+
+ private:
+  friend class NameLocks;
+  struct Table;
+  struct Range {
+    uint64_t from;
+    uint64_t last;  // inclusive
+  };
+
+  bool wants_growth(const Table& table, uint64_t hash) const;
+  static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);
+  void unlink(Table& table, NameItem* item);
+
+  Atomic<Table*> table_;  // release under all bucket locks, acquire by readers
+  Atomic<bool> complete_;
+  Atomic<bool> dead_{false};
+  Atomic<uint32_t> loads_{0};
+  Atomic<bool> tombstones_noted_{false};
+  mutable SpinBit ranges_lock_;
+  std::vector<Range> ranges_ GUARDED_BY(ranges_lock_);  // ascending, apart from each other
+  std::shared_ptr<Atomic<bool>> old_gone_;  // under all bucket locks
+};
+
+// Locks the buckets of some names, of one directory or several, or all buckets of a directory, in order of
+// their addresses. The buckets are those of the current arrays while the locks are held.
+class NameLocks {
+ public:
+  NameLocks() = default;
+  ~NameLocks() { unlock(); }
+  NameLocks(const NameLocks&) = delete;
+  NameLocks& operator=(const NameLocks&) = delete;
+
+  NameLocks& add(DirectoryNode& directory, uint64_t hash);
+  NameLocks& add_all(DirectoryNode& directory);
+  void lock();
+  void unlock();
+  // Over the locked buckets.
+  Stamp last_stamp() const;
+  void set_stamp(Stamp stamp);
+
+ private:
+  friend class DirectoryNode;
+  static constexpr size_t kMax = 4;
+  struct Request {
+    DirectoryNode* directory;
+    uint64_t hash;
+    bool all;
+    DirectoryNode::Table* table;
+    NameBucket* first;
+    NameBucket* last;  // inclusive
+  };
+  void resolve(Request& request);
+  bool all_current() const;
+  void lock_buckets();
+  void unlock_buckets();
+
+  Request requests_[kMax];
+  size_t count_ = 0;
+  struct Span {
+    NameBucket* first;
+    NameBucket* last;
+  };
+  Span spans_[kMax];  // in order of addresses, disjoint
+  size_t span_count_ = 0;
+  bool locked_ = false;
+};
+
+// Cookies of readdir. A position stands for all names with one hash but for the last bit; a cookie is the
+// position to go on from, above the three reserved values.
+inline constexpr uint64_t kCookieStart = 0;
+inline constexpr uint64_t kCookieAfterDot = 1;
+inline constexpr uint64_t kCookieFirstName = 2;
+inline constexpr uint64_t kPositionMax = (uint64_t{1} << 63) - 4;
+inline constexpr uint64_t position_of_hash(uint64_t hash) {
+  return (hash >> 1) < kPositionMax ? hash >> 1 : kPositionMax;
+}
+inline constexpr uint64_t cookie_after(uint64_t position) { return position + 3; }
+inline constexpr uint64_t hash_of_cookie(uint64_t cookie) { return (cookie - 2) << 1; }
+
+}  // namespace scalefs::memfs

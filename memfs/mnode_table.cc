@@ -1,0 +1,178 @@
+#include "memfs/mnode_table.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/epoch.h"
+#include "base/memory.h"
+
+namespace scalefs::memfs {
+namespace {
+
+constexpr uint32_t kSizeMin = 256;
+// Heads this far apart are on different (pairs of) cache lines.
+constexpr uint32_t kStride = kFalseSharingBytes / sizeof(void*);
+
+}  // namespace
+
+struct MnodeTable::Table {
+  Table(uint32_t n, uint32_t chain)
+      : size(n), which(chain), heads(std::make_unique<Atomic<Mnode*>[]>(n)) {
+    memory_count(MemoryClass::mnode, static_cast<int64_t>(n * sizeof(void*)));
+  }
+  ~Table() {
+    memory_count(MemoryClass::mnode, -static_cast<int64_t>(size * sizeof(void*)));
+    if (gone != nullptr) gone->store(true, release);  // pairs with the load in grow()
+  }
+  // Neighbouring counters are on different lines: the low bits choose the line.
+  uint32_t index(MnodeNo number) const {
+    const uint64_t counter = number.v >> kCoreBits;
+    const uint32_t lines = size / kStride;
+    return static_cast<uint32_t>((counter & (lines - 1)) * kStride + (counter / lines) % kStride);
+  }
+  const uint32_t size;   // a power of two
+  uint32_t which;        // of the two next pointers; constant once published
+  std::unique_ptr<Atomic<Mnode*>[]> heads;
+  // Told when the memory goes, which is when the last reader is off.
+  std::shared_ptr<Atomic<bool>> gone;
+};
+
+struct alignas(kFalseSharingBytes) MnodeTable::Shard {
+  ~Shard() { delete table.load(relaxed); }
+  Atomic<Table*> table{nullptr};  // release when published, acquire by readers
+  Atomic<uint64_t> count{0};      // written under the lock; others read it as a statistic
+  alignas(kFalseSharingBytes) SpinBit lock;
+  // The array before the present one is out of all readers' sight.
+  std::shared_ptr<Atomic<bool>> old_gone = std::make_shared<Atomic<bool>>(true);
+};
+
+MnodeTable::MnodeTable() : shards_(std::make_unique<Shard[]>(kCoresMax)) {}
+
+MnodeTable::~MnodeTable() {
+  std::vector<Mnode*> all;
+  for_each([&](Mnode& mnode) { all.push_back(&mnode); });
+  for (Mnode* mnode : all) delete mnode;
+}
+
+MnodeTable::Shard& MnodeTable::shard_of(MnodeNo number) const {
+  return shards_[number.v & (kCoresMax - 1)];
+}
+
+Mnode* MnodeTable::find(MnodeNo number) const {
+  const Shard& shard = shard_of(number);
+  const Table* table = shard.table.load(acquire);  // pairs with prepare()
+  while (table != nullptr) {
+    // Acquire: pairs with the releases in link() and remove().
+    Mnode* mnode = table->heads[table->index(number)].load(acquire);
+    while (mnode != nullptr && mnode->number != number)
+      mnode = mnode->table_next[table->which].load(acquire);
+    if (mnode != nullptr) return mnode;
+    // What was inserted after a resize is not in the old chains.
+    const Table* current = shard.table.load(acquire);
+    if (current == table) return nullptr;
+    table = current;
+  }
+  return nullptr;
+}
+
+void MnodeTable::prepare(MnodeNo number) {
+  Shard& shard = shard_of(number);
+  uint32_t size = kSizeMin;
+  {
+    EpochGuard guard;  // another thread may replace and retire the array
+    const Table* table = shard.table.load(acquire);
+    if (table != nullptr) {
+      if (shard.count.load(relaxed) < table->size) return;
+      size = table->size * 4;
+    }
+  }
+  auto fresh = std::make_unique<Table>(size, 0);
+  std::unique_ptr<Table> old;
+  {
+    SpinLock lock(shard.lock);
+    Table* now = shard.table.load(relaxed);  // written under the lock
+    if (now != nullptr && now->size >= size) return;
+    if (now != nullptr) {
+      // Acquire: pairs with ~Table. Until then chains grow longer.
+      if (!shard.old_gone->load(acquire)) return;
+      fresh = relink(*now, std::move(fresh));
+      old.reset(now);
+    }
+    shard.table.store(fresh.release(), release);  // pairs with find()
+    if (old != nullptr) shard.old_gone->store(false, relaxed);
+  }
+  if (old != nullptr) {
+    old->gone = shard.old_gone;
+    epoch::retire(old.release());
+  }
+}
+
+std::unique_ptr<MnodeTable::Table> MnodeTable::relink(const Table& from,
+                                                      std::unique_ptr<Table> to) {
+  to->which = from.which ^ 1;
+  for (uint32_t i = 0; i < from.size; ++i) {
+    // Relaxed: the new chains are published as a whole.
+    for (Mnode* m = from.heads[i].load(relaxed); m != nullptr;
+         m = m->table_next[from.which].load(relaxed)) {
+      Atomic<Mnode*>& head = to->heads[to->index(m->number)];
+      m->table_next[to->which].store(head.load(relaxed), relaxed);
+      head.store(m, relaxed);
+    }
+  }
+  return to;
+}
+
+void MnodeTable::insert(Mnode* mnode) {
+  prepare(mnode->number);
+  insert_or_find(mnode);
+}
+
+Mnode* MnodeTable::insert_or_find(Mnode* mnode) {
+  Shard& shard = shard_of(mnode->number);
+  SpinLock lock(shard.lock);
+  Table& table = *shard.table.load(relaxed);  // written under the lock
+  Atomic<Mnode*>& head = table.heads[table.index(mnode->number)];
+  Mnode* first = head.load(relaxed);
+  for (Mnode* m = first; m != nullptr; m = m->table_next[table.which].load(relaxed))
+    if (m->number == mnode->number) return m;
+  mnode->table_next[table.which].store(first, relaxed);
+  head.store(mnode, release);  // pairs with find()
+  shard.count.store(shard.count.load(relaxed) + 1, relaxed);
+  return mnode;
+}
+
+void MnodeTable::remove(Mnode* mnode) {
+  Shard& shard = shard_of(mnode->number);
+  SpinLock lock(shard.lock);
+  Table& table = *shard.table.load(relaxed);  // written under the lock
+  Atomic<Mnode*>* at = &table.heads[table.index(mnode->number)];
+  while (Mnode* m = at->load(relaxed)) {
+    if (m == mnode) {
+      // Release: what follows in the chain was published by others; pairs with find().
+      at->store(m->table_next[table.which].load(relaxed), release);
+      shard.count.store(shard.count.load(relaxed) - 1, relaxed);
+      return;
+    }
+    at = &m->table_next[table.which];
+  }
+  SCALEFS_CHECK(false);
+}
+
+uint64_t MnodeTable::size() const {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < kCoresMax; ++i) sum += shards_[i].count.load(relaxed);
+  return sum;
+}
+
+void MnodeTable::for_each(const std::function<void(Mnode&)>& visit) const {
+  for (uint32_t i = 0; i < kCoresMax; ++i) {
+    const Table* table = shards_[i].table.load(acquire);
+    if (table == nullptr) continue;
+    for (uint32_t j = 0; j < table->size; ++j)
+      for (Mnode* m = table->heads[j].load(acquire); m != nullptr;
+           m = m->table_next[table->which].load(acquire))
+        visit(*m);
+  }
+}
+
+}  // namespace scalefs::memfs

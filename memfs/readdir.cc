@@ -1,0 +1,106 @@
+#include "memfs/resolve.h"
+
+namespace scalefs::memfs {
+namespace {
+
+using Impl = MemFs::Impl;
+
+constexpr size_t kBatch = 64;       // names copied under one epoch
+constexpr size_t kLoadBatch = 256;  // names loaded at a time
+
+struct Batch {
+  std::vector<DirectoryNode::Listed> names;
+  std::optional<uint64_t> next_hash;  // none: the end of the directory
+};
+
+// Names with hash >= from; at least one unless the end comes first.
+Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from) {
+  DirectoryNode& names = *directory.directory;
+  for (;;) {
+    const std::optional<uint64_t> last = names.loaded_until(from);
+    if (!last.has_value()) {
+      SCALEFS_TRY_VOID(load_names(impl, directory, from, kLoadBatch));
+      continue;
+    }
+    Batch batch;
+    const bool to_end = *last == UINT64_MAX;
+    const auto to = to_end ? std::nullopt : std::optional<uint64_t>(*last + 1);
+    {
+      EpochGuard guard;
+      batch.next_hash = names.collect(from, to, kBatch, &batch.names);
+    }
+    if (!batch.next_hash.has_value()) batch.next_hash = to;
+    if (!batch.names.empty() || !batch.next_hash.has_value()) return batch;
+    from = *batch.next_hash;
+  }
+}
+
+// `give` answers false when there is no room.
+template <class Give>
+Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give) {
+  if (cookie == kCookieStart) {
+    if (!give(DirectoryEntry{".", directory.number, Mnode::kTypeDirectory, kCookieAfterDot},
+              nullptr))
+      return {};
+    cookie = kCookieAfterDot;
+  }
+  if (cookie == kCookieAfterDot) {
+    const MnodeNo up(directory.parent.load(acquire));  // pairs with rename
+    if (!give(DirectoryEntry{"..", up, Mnode::kTypeDirectory, kCookieFirstName}, nullptr))
+      return {};
+    cookie = kCookieFirstName;
+  }
+  if (cookie > kPositionMax + kCookieFirstName) return {};
+  std::optional<uint64_t> from = hash_of_cookie(cookie);
+  while (from.has_value()) {
+    SCALEFS_TRY(const Batch batch, next_batch(impl, directory, *from));
+    for (size_t i = 0; i < batch.names.size(); ++i) {
+      const auto& name = batch.names[i];
+      const uint64_t position = position_of_hash(name.hash);
+      // Inside a group of one position the way on is its beginning, so that none of it is lost.
+      const bool group_goes_on = i + 1 < batch.names.size() &&
+                                 position_of_hash(batch.names[i + 1].hash) == position;
+      const uint64_t next = group_goes_on ? position + kCookieFirstName : cookie_after(position);
+      if (!give(DirectoryEntry{name.name, name.value.number(), name.value.type(), next}, &name))
+        return {};
+    }
+    from = batch.next_hash;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status MemFs::readdir(MnodeNo dir, uint64_t cookie,
+                      const std::function<bool(const DirectoryEntry&)>& entry) {
+  SCALEFS_TRY(const Pin directory, pin_directory(*impl_, dir));
+  impl_->touch_atime(*directory);
+  return list(*impl_, *directory, cookie,
+              [&](const DirectoryEntry& e, const DirectoryNode::Listed*) { return entry(e); });
+}
+
+Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
+                          const std::function<bool(const DirectoryEntry&, const Attr*)>& entry) {
+  Impl& impl = *impl_;
+  SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
+  impl.touch_atime(*directory);
+  return list(impl, *directory, cookie,
+              [&](const DirectoryEntry& e, const DirectoryNode::Listed* name) {
+                if (name == nullptr) {
+                  const auto attr = getattr(e.mnode);
+                  return entry(e, attr.ok() ? &*attr : nullptr);
+                }
+                auto object = resolve_object(impl, *directory, name->hash, name->name);
+                if (!object.ok() && object.code() == ENOENT) return true;  // removed meanwhile
+                if (!object.ok()) return entry(e, nullptr);
+                const Attr attr = impl.attributes(**object);
+                DirectoryEntry now = e;
+                now.mnode = attr.mnode;
+                now.type = type_of_mode(attr.mode);
+                if (!entry(now, &attr)) return false;
+                (void)object->release();
+                return true;
+              });
+}
+
+}  // namespace scalefs::memfs

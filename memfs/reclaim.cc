@@ -1,0 +1,96 @@
+#include "memfs/reclaim.h"
+
+#include <utility>
+
+#include "memfs/file_node.h"
+#include "memfs/impl.h"
+#include "memfs/resolve.h"
+
+namespace scalefs::memfs {
+namespace {
+
+constexpr uint64_t kEpochs = 2;
+
+constexpr auto kAlive = static_cast<uint8_t>(Life::alive);
+constexpr auto kDying = static_cast<uint8_t>(Life::dying);
+constexpr auto kDead = static_cast<uint8_t>(Life::dead);
+
+}  // namespace
+
+void Reclaimer::begin_reviews(MemFs::Impl& impl) {
+  Mnode* next = impl.deltas.take_review();
+  while (next != nullptr) {
+    Mnode* mnode = std::exchange(next, next->next_review);
+    mnode->life.store(kDying, seq_cst);  // pairs with Pin; the epochs that follow do the rest
+    reviews_.push_back({mnode, advances_});
+  }
+}
+
+bool Reclaimer::round(MemFs::Impl& impl) {
+  if (!lock_.try_lock()) return true;  // another round is running
+  const bool more = round_locked(impl);
+  lock_.unlock();
+  return more;
+}
+
+bool Reclaimer::round_locked(MemFs::Impl& impl) {
+  impl.deltas.flush_all();
+  begin_reviews(impl);
+  for (uint64_t i = 0; i <= kEpochs && !reviews_.empty(); ++i)
+    if (epoch::try_advance()) ++advances_;
+  std::vector<Review> ripe;
+  std::vector<Review> waiting;
+  for (const Review& review : reviews_)
+    (review.since + kEpochs <= advances_ ? ripe : waiting).push_back(review);
+  reviews_ = std::move(waiting);
+  if (!ripe.empty()) {
+    impl.deltas.flush_all();
+    for (const Review& review : ripe) finish_review(impl, review);
+  }
+  return !reviews_.empty();
+}
+
+void Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
+  Mnode& mnode = *review.mnode;
+  bool zero;
+  {
+    SpinLock lock(mnode.attr_lock);
+    zero = mnode.base_lookups <= 0 && mnode.base_nlink.load(relaxed) <= 0;
+    if (!zero) {
+      // A fold that finds zeros later queues it again. Fails when a Pin was quicker.
+      uint8_t life = kDying;
+      mnode.life.compare_exchange(life, kAlive, acq_rel, acquire);
+      mnode.queued_for_review = false;
+      return;
+    }
+  }
+  uint8_t life = kDying;
+  // Pairs with Pin::under_guard.
+  if (mnode.life.compare_exchange(life, kDead, acq_rel, acquire)) {
+    reclaim(impl, &mnode);
+    return;
+  }
+  mnode.life.store(kDying, seq_cst);  // revived meanwhile: from the beginning
+  reviews_.push_back({&mnode, advances_});
+}
+
+void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode) {
+  if (impl.logging()) {
+    Reservation room(impl);
+    // Where no record can be written any more, the object is an orphan until the next mount.
+    if (room.take({.log_bytes = kRecordCost, .metadata_ops = 1, .always = true}).ok()) {
+      auto record = impl.make_record(ReclaimOp{mnode->number}, kRecordCost);
+      LogSlot slot(impl);
+      (void)slot.stamp(impl.deltas.read(*mnode).stamp);
+      slot.append(std::move(record));
+      room.keep();
+    }
+  }
+  if (mnode->is_file()) mnode->file->drop_all(impl, *mnode);
+  impl.table.remove(mnode);
+  impl.deltas.forget(*mnode);
+  if (impl.backend != nullptr) impl.backend->dropped(mnode->number);
+  epoch::retire(mnode);
+}
+
+}  // namespace scalefs::memfs

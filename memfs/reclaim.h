@@ -1,0 +1,43 @@
+// The end of objects: found when neither names nor lookups are left, which the delta cache hides until it is
+// flushed (Refcache's review of zeros, see delta_cache.h).
+//
+// An object whose base has no links and no lookups after a fold is queued, and on the next round made
+// `dying`. When two epochs have passed since, every guard that could have found it while it was `alive` has ended, and what
+// it added stands in the delta cache. So after one more flush of all cores the base is the truth, unless
+// somebody found the object since: he has made it `alive` again before he added to it (Pin). The step from
+// `dying` to `dead` is an exchange on the same word: it fails when the object was revived, and then
+// the review begins anew; when it succeeds nobody can find the object alive any more.
+//
+//   alive -> dying   review begins (Reclaimer)
+//   dying -> alive   a Pin, or the review found a count
+//   dying -> dead    no count, two epochs, all flushed: ReclaimOp, pages dropped, out of the table, retired
+#pragma once
+
+#include <vector>
+
+#include "memfs/memfs.h"
+#include "memfs/mnode.h"
+
+namespace scalefs::memfs {
+
+class Reclaimer {
+ public:
+  // One round. True when objects wait for another one.
+  bool round(MemFs::Impl& impl);
+
+ private:
+  struct Review {
+    Mnode* mnode;
+    uint64_t since;  // advances_ when it became dying
+  };
+  bool round_locked(MemFs::Impl& impl) REQUIRES(lock_);
+  void begin_reviews(MemFs::Impl& impl) REQUIRES(lock_);
+  void finish_review(MemFs::Impl& impl, const Review& review) REQUIRES(lock_);
+  static void reclaim(MemFs::Impl& impl, Mnode* mnode);
+
+  Mutex lock_;
+  std::vector<Review> reviews_ GUARDED_BY(lock_);
+  uint64_t advances_ GUARDED_BY(lock_) = 0;  // epochs that our own steps have ended
+};
+
+}  // namespace scalefs::memfs

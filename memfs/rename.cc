@@ -1,0 +1,258 @@
+// rename(2) and renameat2(2): replace, no_replace, exchange, whiteout.
+//
+// Locks: the rename lock when a directory gets another parent (so that no two of them can make a loop
+// together); the buckets of both names; all buckets of a directory that is replaced. The target is
+// published before the source goes, so that a lock-free reader never finds neither (P9).
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "memfs/file_node.h"
+#include "memfs/new_object.h"
+#include "memfs/resolve.h"
+
+namespace scalefs::memfs {
+namespace {
+
+using Impl = MemFs::Impl;
+
+// One call, and what it has found out so far.
+struct Rename {
+  Impl& impl;
+  std::string_view source_name, target_name;
+  RenameMode mode;
+  const Caller& caller;
+  Pin source_parent, target_parent;
+  uint64_t source_hash = 0, target_hash = 0;
+  Pin moved, replaced;  // replaced: empty when the target name means nothing
+  bool exchange() const { return mode == RenameMode::exchange; }
+  bool same_parent() const { return source_parent.get() == target_parent.get(); }
+  // A directory gets another parent.
+  bool moves_directory() const {
+    return !same_parent() &&
+           (moved->is_directory() || (exchange() && replaced && replaced->is_directory()));
+  }
+  bool kills() const { return replaced && !exchange() && replaced->is_directory(); }
+};
+
+enum class Next { done, go_on, again };
+
+// What follows from the types and the mode alone.
+Result<Next> check_types(Rename& r) {
+  if (r.exchange() && !r.replaced) return Errno(ENOENT);
+  if (r.mode == RenameMode::no_replace && r.replaced) return Errno(EEXIST);
+  if (!r.replaced) return Next::go_on;
+  if (r.moved.get() == r.replaced.get()) return Next::done;
+  if (r.exchange()) return Next::go_on;
+  if (r.moved->is_directory() && !r.replaced->is_directory()) return Errno(ENOTDIR);
+  if (!r.moved->is_directory() && r.replaced->is_directory()) return Errno(EISDIR);
+  if (r.kills() && r.impl.deltas.read(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
+  return Next::go_on;
+}
+
+// `directory` is `above` or below it. With the rename lock held the answer stays true.
+bool is_below(Impl& impl, const Mnode& directory, const Mnode& above) {
+  EpochGuard guard;
+  const Mnode* at = &directory;
+  while (at != nullptr && at->number != kRootMnode) {
+    if (at == &above) return true;
+    at = impl.find(MnodeNo(at->parent.load(acquire)));
+  }
+  return false;
+}
+
+Status check_loops(Rename& r) {
+  if (r.same_parent()) return {};
+  if (r.moved->is_directory() && is_below(r.impl, *r.target_parent, *r.moved))
+    return Errno(EINVAL);
+  if (r.replaced && r.replaced->is_directory() &&
+      is_below(r.impl, *r.source_parent, *r.replaced))
+    return Errno(r.exchange() ? EINVAL : ENOTEMPTY);
+  return {};
+}
+
+// Data goes before the name that will show it (P2).
+Status write_back_first(Rename& r) {
+  if (r.impl.backend == nullptr || !r.replaced) return {};
+  if (r.moved->is_file()) SCALEFS_TRY_VOID(r.impl.backend->write_back(r.moved->number));
+  if (r.exchange() && r.replaced->is_file())
+    SCALEFS_TRY_VOID(r.impl.backend->write_back(r.replaced->number));
+  return {};
+}
+
+// Everything that is allocated before the locks.
+struct Prepared {
+  NameItemPtr target_item;
+  std::optional<MadeObject> whiteout;
+  std::unique_ptr<OpRecord> record;
+  int64_t now = 0;
+};
+
+Result<Prepared> prepare(Rename& r, uint64_t cost) {
+  Prepared p;
+  p.now = r.impl.now_ns();
+  const NameValue moved(r.moved->number, r.moved->type);
+  p.target_item.reset(NameItem::make(r.target_hash, r.target_name, moved));
+  if (r.mode == RenameMode::whiteout) {
+    SCALEFS_TRY(p.whiteout, make_object(r.impl, *r.source_parent,
+                                        {.mode = S_IFCHR, .whiteout = true}, r.caller, p.now));
+  }
+  if (!r.impl.logging()) return p;
+  RenameOp op;
+  op.source_parent = r.source_parent->number;
+  op.source_name = r.source_name;
+  op.target_parent = r.target_parent->number;
+  op.target_name = r.target_name;
+  op.moved = r.moved->number;
+  op.moved_type = r.moved->type;
+  if (r.replaced) {
+    op.replaced = r.replaced->number;
+    op.replaced_type = r.replaced->type;
+  }
+  op.exchange = r.exchange();
+  if (p.whiteout) op.whiteout = p.whiteout->attr;
+  p.record = r.impl.make_record(std::move(op), cost);
+  p.record->mtime_ns = p.record->ctime_ns = p.now;
+  return p;
+}
+
+// The counts of both parents and the objects. All locks are held.
+void count(Rename& r, int64_t now, Stamp stamp, bool whiteout) {
+  const auto directory = [](const Pin& pin) { return pin && pin->is_directory() ? 1 : 0; };
+  MetaDelta source{.mtime_ns = now, .ctime_ns = now, .stamp = stamp};
+  MetaDelta target = source;
+  const int moved = directory(r.moved);
+  const int replaced = directory(r.replaced);
+  if (r.exchange()) {
+    source.nlink = replaced - moved;
+    target.nlink = moved - replaced;
+  } else {
+    source.nlink = -moved;
+    source.entries = whiteout ? 0 : -1;
+    target.nlink = moved - replaced;
+    target.entries = r.replaced ? 0 : 1;
+  }
+  if (r.same_parent()) {
+    source.nlink += target.nlink;
+    source.entries += target.entries;
+  } else {
+    r.impl.deltas.add(*r.target_parent, target);
+  }
+  r.impl.deltas.add(*r.source_parent, source);
+  r.impl.deltas.add(*r.moved, {.ctime_ns = now, .stamp = stamp});
+  if (r.replaced) {
+    const int64_t links = r.exchange() ? 0 : replaced ? -2 : -1;
+    r.impl.deltas.add(*r.replaced, {.nlink = links, .ctime_ns = now, .stamp = stamp});
+  }
+}
+
+// Locks, checks that nothing has changed, and does it. `removed`: a name to be retired.
+Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
+  DirectoryNode& sources = *r.source_parent->directory;
+  DirectoryNode& targets = *r.target_parent->directory;
+  NameLocks locks;
+  locks.add(sources, r.source_hash).add(targets, r.target_hash);
+  if (r.kills()) locks.add_all(*r.replaced->directory);
+  locks.lock();
+  NameItem* source = sources.item(r.source_hash, r.source_name);
+  NameItem* target = targets.item(r.target_hash, r.target_name);
+  const auto means = [](const NameItem* item) {
+    return is_live(item) ? NameValue::from_word(item->value.load(relaxed)) : NameValue();
+  };
+  const NameValue moved(r.moved->number, r.moved->type);
+  const NameValue replaced =
+      r.replaced ? NameValue(r.replaced->number, r.replaced->type) : NameValue();
+  if (targets.dead()) return Errno(ENOENT);
+  if (means(source) != moved || means(target) != replaced) return Next::again;
+  if (r.kills() && r.impl.deltas.read(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
+
+  Stamp last = std::max({locks.last_stamp(), r.impl.deltas.read(*r.moved).stamp,
+                         r.source_parent->stamp.load(acquire),
+                         r.target_parent->stamp.load(acquire)});
+  if (r.replaced) last = std::max(last, r.impl.deltas.read(*r.replaced).stamp);
+  LogSlot slot(r.impl);
+  const Stamp stamp = slot.stamp(last);
+  if (r.kills()) r.replaced->directory->kill();
+  // Release: pairs with lookups of "..".
+  if (!r.same_parent() && r.moved->is_directory())
+    r.moved->parent.store(r.target_parent->number.v, release);
+  publish_name(targets, target, std::move(p.target_item), moved);
+  if (r.exchange()) {
+    if (!r.same_parent() && r.replaced->is_directory())
+      r.replaced->parent.store(r.source_parent->number.v, release);
+    DirectoryNode::set(source, replaced);
+  } else if (p.whiteout) {
+    const NameValue whiteout(p.whiteout->attr.mnode, p.whiteout->mnode->type);
+    publish_object(r.impl, p.whiteout->mnode.release(), stamp);
+    DirectoryNode::set(source, whiteout);
+  } else {
+    *removed = sources.remove(source, stamp);
+  }
+  count(r, p.now, stamp, p.whiteout.has_value());
+  locks.set_stamp(stamp);
+  slot.append(std::move(p.record));
+  return Next::done;
+}
+
+// Finds both objects as they are now.
+Status look_up(Rename& r) {
+  SCALEFS_TRY(r.moved, resolve_object(r.impl, *r.source_parent, r.source_hash, r.source_name));
+  auto replaced = resolve_object(r.impl, *r.target_parent, r.target_hash, r.target_name);
+  if (!replaced.ok() && replaced.code() != ENOENT) return replaced.error();
+  r.replaced = replaced.ok() ? std::move(replaced).value() : Pin();
+  return {};
+}
+
+// One attempt.
+Result<Next> attempt(Rename& r) {
+  SCALEFS_TRY_VOID(look_up(r));
+  const auto next = check_types(r);
+  if (next.ok() && *next == Next::done) return next;
+  if (!next.ok()) {
+    // A directory moved below itself is told before what the target name would say.
+    if (r.moves_directory() && next.code() != EEXIST) {
+      MutexLock lock(r.impl.rename_lock);
+      SCALEFS_TRY_VOID(check_loops(r));
+    }
+    return next;
+  }
+  SCALEFS_TRY_VOID(write_back_first(r));
+  const uint64_t cost = 2 * kRecordCost + r.source_name.size() + r.target_name.size();
+  Reservation room(r.impl);
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1}));
+  SCALEFS_TRY(Prepared prepared, prepare(r, cost));
+  NameItem* removed = nullptr;
+  Result<Next> result = Next::again;
+  if (r.moves_directory()) {
+    MutexLock lock(r.impl.rename_lock);
+    SCALEFS_TRY_VOID(check_loops(r));
+    result = commit(r, prepared, &removed);
+  } else {
+    result = commit(r, prepared, &removed);
+  }
+  if (!result.ok() || *result != Next::done) return result;
+  room.keep();
+  r.target_parent->directory->grow_if_needed(r.target_hash);
+  if (r.mode == RenameMode::replace || r.mode == RenameMode::no_replace)
+    after_removal(r.impl, *r.source_parent, removed);
+  return result;
+}
+
+}  // namespace
+
+Status MemFs::rename(MnodeNo source_dir, std::string_view source_name, MnodeNo target_dir,
+                     std::string_view target_name, RenameMode mode, const Caller& caller) {
+  SCALEFS_TRY_VOID(check_changed_name(source_name));
+  SCALEFS_TRY_VOID(check_changed_name(target_name));
+  Rename r{*impl_, source_name, target_name, mode, caller, {}, {}, 0, 0, {}, {}};
+  SCALEFS_TRY(r.source_parent, pin_directory(*impl_, source_dir));
+  SCALEFS_TRY(r.target_parent, pin_directory(*impl_, target_dir));
+  r.source_hash = hash_name(*impl_, source_name);
+  r.target_hash = hash_name(*impl_, target_name);
+  for (;;) {
+    SCALEFS_TRY(const Next next, attempt(r));
+    if (next == Next::done) return {};
+  }
+}
+
+}  // namespace scalefs::memfs

@@ -1,0 +1,177 @@
+#include "memfs/resolve.h"
+
+#include <utility>
+
+namespace scalefs::memfs {
+
+Status check_name(std::string_view name) {
+  if (name.empty()) return Errno(EINVAL);
+  if (name.size() > kNameBytesMax) return Errno(ENAMETOOLONG);
+  for (const char c : name)
+    if (c == '/' || c == '\0') return Errno(EINVAL);
+  return {};
+}
+
+Status check_changed_name(std::string_view name) {
+  SCALEFS_TRY_VOID(check_name(name));
+  if (name == "." || name == "..") return Errno(EINVAL);
+  return {};
+}
+
+Result<Pin> pin_directory(MemFs::Impl& impl, MnodeNo number) {
+  SCALEFS_TRY(Pin pin, Pin::of(impl, number));
+  if (!pin->is_directory()) return Errno(ENOTDIR);
+  return pin;
+}
+
+uint64_t hash_name(const MemFs::Impl& impl, std::string_view name) {
+  return siphash24(impl.options.hash_key, name);
+}
+
+namespace {
+
+enum class Merge { pinned, superseded };
+
+// Puts a loaded object and its name where they belong, unless memory knows better.
+Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name,
+                  const LoadedObject& object, Pin* pin) {
+  const NameValue value(object.attr.mnode, type_of_mode(object.attr.mode));
+  MnodeInit init;
+  init.attr = object.attr;
+  init.parent = object.parent;
+  init.entries = object.entries;
+  init.loaded = true;
+  auto fresh = std::make_unique<Mnode>(std::move(init));
+  NameItemPtr item(NameItem::make(hash, name, value));
+  impl.table.prepare(object.attr.mnode);
+
+  DirectoryNode& names = *directory.directory;
+  NameLocks locks;
+  locks.add(names, hash).lock();
+  const NameItem* known = names.item(hash, name);
+  if (known != nullptr) {
+    // Acquire is not needed under the bucket's lock.
+    if (NameValue::from_word(known->value.load(relaxed)) != value) return Merge::superseded;
+  } else if (names.complete()) {
+    return Merge::superseded;
+  }
+  // The name is there, under our lock, so the object cannot end before it is pinned.
+  Mnode* present = impl.table.insert_or_find(fresh.get());
+  if (present == fresh.get()) (void)fresh.release();
+  impl.deltas.add_lookups(*present, 1);
+  if (known == nullptr) names.insert(item.release());
+  *pin = Pin::adopt(impl, present);
+  return Merge::pinned;
+}
+
+struct Found {
+  DirectoryNode::Found name;
+  Pin object;  // when it is in memory
+};
+
+Found find_in_memory(MemFs::Impl& impl, const Mnode& directory, uint64_t hash,
+                     std::string_view name) {
+  EpochGuard guard;
+  Found found;
+  found.name = directory.directory->find(hash, name);
+  if (!found.name.value) return found;
+  if (Mnode* mnode = impl.find(found.name.value.number())) {
+    auto pin = Pin::under_guard(impl, mnode);
+    if (pin.ok()) found.object = std::move(pin).value();
+  }
+  return found;
+}
+
+// Loads what the name means in the checkpoint. An empty pin: memory has changed, look again.
+Result<Pin> load_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name,
+                       NameValue seen) {
+  // In memory mode everything is in memory.
+  if (impl.backend == nullptr) return Errno(ESTALE);
+  DirectoryNode::Load load(*directory.directory);
+  auto object = impl.backend->load_child(directory.number, hash, name);
+  if (object.ok()) {
+    Pin pin;
+    if (object->attr.mnode.v == 0 || object->attr.mnode.v >= kMnodeNoLimit) return Errno(EUCLEAN);
+    merge_child(impl, directory, hash, name, *object, &pin);
+    return pin;
+  }
+  if (object.code() != ENOENT) return object.error();
+  const Found again = find_in_memory(impl, directory, hash, name);
+  if (!again.name.value) return Errno(ENOENT);
+  // A name that memory has from the checkpoint, and the checkpoint knows nothing of.
+  if (!again.object && again.name.value == seen) return Errno(EUCLEAN);
+  return Pin();
+}
+
+}  // namespace
+
+Result<NameValue> resolve(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
+                          std::string_view name) {
+  for (;;) {
+    DirectoryNode::Found found;
+    {
+      EpochGuard guard;
+      found = directory.directory->find(hash, name);
+    }
+    if (found.known) return found.value;
+    auto pin = load_child(impl, directory, hash, name, {});
+    if (!pin.ok() && pin.code() == ENOENT) return NameValue();
+    if (!pin.ok()) return pin.error();
+    if (*pin) return NameValue((*pin)->number, (*pin)->type);
+  }
+}
+
+Result<Pin> resolve_object(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
+                           std::string_view name) {
+  for (;;) {
+    Found found = find_in_memory(impl, directory, hash, name);
+    if (found.object) return std::move(found.object);
+    if (found.name.known && !found.name.value) return Errno(ENOENT);
+    SCALEFS_TRY(Pin pin, load_child(impl, directory, hash, name, found.name.value));
+    if (pin) return pin;
+  }
+}
+
+Status load_names(MemFs::Impl& impl, Mnode& directory, uint64_t from, size_t count) {
+  if (impl.backend == nullptr) return {};
+  DirectoryNode& names = *directory.directory;
+  DirectoryNode::Load load(names);
+  SCALEFS_TRY(const LoadedEntries loaded,
+              impl.backend->load_entries(directory.number, from, count));
+  if (loaded.next_hash.has_value() && *loaded.next_hash <= from) return Errno(EUCLEAN);
+  for (const LoadedEntry& entry : loaded.entries) {
+    const bool good = check_changed_name(entry.name).ok() && entry.mnode.v != 0 &&
+                      entry.mnode.v < kMnodeNoLimit && entry.hash >= from &&
+                      (!loaded.next_hash.has_value() || entry.hash < *loaded.next_hash) &&
+                      entry.hash == hash_name(impl, entry.name);
+    if (!good) return Errno(EUCLEAN);
+    NameItemPtr item(NameItem::make(entry.hash, entry.name, NameValue(entry.mnode, entry.type)));
+    {
+      NameLocks locks;
+      locks.add(names, entry.hash).lock();
+      if (!names.complete() && names.item(entry.hash, entry.name) == nullptr)
+        names.insert(item.release());
+    }
+    names.grow_if_needed(entry.hash);
+  }
+  names.add_loaded(from, loaded.next_hash);
+  return {};
+}
+
+void publish_name(DirectoryNode& names, NameItem* present, NameItemPtr item, NameValue value) {
+  if (present != nullptr) {
+    DirectoryNode::set(present, value);
+  } else {
+    names.insert(item.release());
+  }
+}
+
+void after_removal(MemFs::Impl& impl, Mnode& directory, NameItem* removed) {
+  if (removed != nullptr) {
+    NameItem::retire(removed);
+  } else {
+    impl.note_tombstone(directory);
+  }
+}
+
+}  // namespace scalefs::memfs
