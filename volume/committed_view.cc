@@ -1,0 +1,69 @@
+#include "volume/committed_view.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+namespace scalefs::volume {
+
+namespace {
+
+// What an entry costs, with the node and the bucket of the hash table around it.
+constexpr int64_t kEntryBytes = sizeof(diskfs::InodeItem) + 48;
+
+}  // namespace
+
+CommittedView::~CommittedView() {
+  MutexLock lock(mutex_);
+  memory_count(MemoryClass::committed_view, -kEntryBytes * static_cast<int64_t>(overlay_.size()));
+}
+
+Result<diskfs::InodeItem> CommittedView::item(Ino ino, MnodeNo mnode) {
+  {
+    MutexLock lock(mutex_);
+    const auto found = overlay_.find(ino);
+    if (found != overlay_.end()) {
+      if (found->second.item.mnode != mnode) return Errno(EUCLEAN);
+      return found->second.item;
+    }
+  }
+  const diskfs::CheckpointPin pin = disk_.pin();
+  const auto item = pin.reader().inode(ino);
+  if (!item.ok()) return item.code() == ENOENT ? Errno(EUCLEAN) : item.error();
+  if (item->mnode != mnode) {
+    log_error("inode {} belongs to object {}, not to {}", ino.v, item->mnode.v, mnode.v);
+    return Errno(EUCLEAN);
+  }
+  return *item;
+}
+
+void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint64_t seq) {
+  for (const auto& inode : inodes) {
+    if (inode.fate == Translation::Fate::born) map_.born(inode.item.mnode, inode.ino);
+    if (inode.fate == Translation::Fate::dead) map_.dead(inode.item.mnode);
+  }
+  MutexLock lock(mutex_);
+  const auto before = static_cast<int64_t>(overlay_.size());
+  for (const auto& inode : inodes) {
+    if (inode.fate == Translation::Fate::dead) {
+      overlay_.erase(inode.ino);
+    } else {
+      overlay_[inode.ino] = Entry{inode.item, seq};
+    }
+  }
+  const auto after = static_cast<int64_t>(overlay_.size());
+  memory_count(MemoryClass::committed_view, kEntryBytes * (after - before));
+}
+
+void CommittedView::drop_covered(uint64_t seq) {
+  MutexLock lock(mutex_);
+  const size_t dropped =
+      std::erase_if(overlay_, [seq](const auto& entry) { return entry.second.seq <= seq; });
+  memory_count(MemoryClass::committed_view, -kEntryBytes * static_cast<int64_t>(dropped));
+}
+
+size_t CommittedView::size() const {
+  MutexLock lock(mutex_);
+  return overlay_.size();
+}
+
+}  // namespace scalefs::volume
