@@ -1,0 +1,58 @@
+// Checkpoints and what follows them: the stamp up to which loaders now see everything (P4), and the
+// overlay that the checkpoint made superfluous.
+//
+// note() takes account of a checkpoint by whomever: DiskFs::commit runs one itself when the journal is
+// full. It also follows commits that had nothing to write, which cover stamps without a batch.
+//
+// When one is due: the journal more than half full, batches in memory beyond an eighth of the cache,
+// kPeriodMs since the last one with something to do.
+//
+// Locks: run_mutex_ around a checkpoint and its I/O; note_mutex_ around the stamp, inside. set_durable_stamp
+// takes no lock of MemFS that a caller of ours can hold.
+#pragma once
+
+#include "diskfs/diskfs.h"
+#include "memfs/memfs.h"
+#include "volume/commit_pipeline.h"
+#include "volume/committed_view.h"
+#include "volume/health.h"
+
+namespace scalefs::volume {
+
+class Checkpointer {
+ public:
+  static constexpr uint64_t kPeriodMs = 30'000;
+
+  Checkpointer(diskfs::DiskFs& disk, CommitPipeline& pipeline, CommittedView& view, Health& health,
+               uint64_t cache_bytes)
+      : disk_(disk), pipeline_(pipeline), view_(view), health_(health), cache_bytes_(cache_bytes) {}
+  void bind(memfs::MemFs& fs);
+
+  // Brings what is committed into the tree; when there is nothing, releases what the checkpoint before
+  // freed. False: neither was left to do. EIO: failed or stopped. ENOSPC: no room for tree nodes.
+  Result<bool> run();
+  void note();
+  bool due();
+  // Something is committed that is not in a checkpoint, or freed space waits for the next one.
+  bool has_work();
+  // Waits for a checkpoint that is running.
+  void drain() { MutexLock lock(run_mutex_); }
+
+ private:
+  diskfs::DiskFs& disk_;
+  CommitPipeline& pipeline_;
+  CommittedView& view_;
+  Health& health_;
+  const uint64_t cache_bytes_;
+  memfs::MemFs* fs_ = nullptr;
+  Mutex run_mutex_;
+  // What the last checkpoint with batches, or recovery, freed waits for another. Relaxed: a late look costs
+  // one turn.
+  Atomic<bool> release_pending_{true};
+  Atomic<uint64_t> last_ms_{0};
+  Mutex note_mutex_;
+  oplog::Stamp noted_ GUARDED_BY(note_mutex_) = 0;
+  uint64_t noted_seq_ GUARDED_BY(note_mutex_) = 0;
+};
+
+}  // namespace scalefs::volume

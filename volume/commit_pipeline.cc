@@ -1,0 +1,129 @@
+#include "volume/commit_pipeline.h"
+
+#include "base/log.h"
+
+namespace scalefs::volume {
+
+namespace {
+
+// Of one set_mnode_mark operation, at the most.
+constexpr size_t kMarkBytes = 12;
+
+}  // namespace
+
+CommitPipeline::CommitPipeline(const Parts& parts)
+    : log_(parts.log),
+      disk_(parts.disk),
+      map_(parts.map),
+      view_(parts.view),
+      marks_(parts.marks),
+      pins_(parts.pins),
+      health_(parts.health),
+      translator_(parts.disk.info().hash_key, parts.view) {}
+
+void CommitPipeline::take_in_flight(RecordList records) {
+  uint64_t bytes = 0;
+  for (const auto& record : records) bytes += record->cost_bytes;
+  bytes_in_flight_.store(bytes, relaxed);
+  records_in_flight_.store(records.size(), relaxed);
+}
+
+void CommitPipeline::release(RecordList records) {
+  uint64_t bytes = 0;
+  for (const auto& record : records) bytes += record->cost_bytes;
+  bytes_in_flight_.fetch_sub(bytes, relaxed);
+  records_in_flight_.fetch_sub(records.size(), relaxed);
+}
+
+Status CommitPipeline::commit_cut() {
+  if (health_.failed() || health_.stopped()) return Errno(EIO);
+  map_.begin_cut();
+  oplog::OpLog::Cut cut = log_.cut();
+  take_in_flight(cut.entries);
+  // What the translation finds used joins the next cut.
+  const MnodeMarks::Marks marks = marks_.pending();
+  const size_t marks_bytes = marks.size() * kMarkBytes;
+  const size_t bytes_max = disk_.batch_bytes_max();
+  const auto ends = Translator::split_points(cut.entries, bytes_max - marks_bytes);
+  if (ends.empty()) SCALEFS_TRY_VOID(commit_marks(marks));
+  size_t start = 0;
+  for (const size_t end : ends) {
+    const RecordList group = RecordList(cut.entries).subspan(start, end - start);
+    // Records of one stamp may stand on both sides of a split: what is covered ends below them.
+    const oplog::Stamp covered =
+        end == cut.entries.size() ? cut.upto : cut.entries[end]->stamp - 1;
+    const Status status = commit_group(group, covered, start == 0 ? marks : MnodeMarks::Marks{});
+    if (!status.ok()) {
+      health_.fail("a commit", status.error());
+      return status;
+    }
+    release(group);
+    for (size_t i = start; i < end; ++i) cut.entries[i].reset();
+    start = end;
+  }
+  if (ends.empty()) remember(disk_.committed_seq(), cut.upto);
+  map_.end_cut();
+  return {};
+}
+
+Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
+                                    const MnodeMarks::Marks& marks) {
+  auto translated = translator_.translate(records);
+  if (!translated.ok()) return translated.error();
+  Translation& translation = *translated;
+  for (const auto& inode : translation.inodes) {
+    if (inode.fate == Translation::Fate::born) marks_.used(inode.item.mnode);
+  }
+  for (const auto& [slot, counter] : marks) translation.batch.set_mnode_mark(slot, counter);
+
+  uint64_t seq = disk_.committed_seq();
+  if (!translation.batch.empty()) {
+    SCALEFS_TRY(seq, disk_.commit(translation.batch));
+    commits_.add(1);
+  }
+  view_.publish(translation.inodes, seq);
+  pins_.retire(translation.never_named);
+  marks_.committed(marks);
+  remember(seq, covered);
+  operations_.add(records.size());
+  absorbed_.add(translation.absorbed_objects);
+  return {};
+}
+
+Status CommitPipeline::commit_marks(const MnodeMarks::Marks& marks) {
+  if (marks.empty()) return {};
+  diskfs::Batch batch;
+  for (const auto& [slot, counter] : marks) batch.set_mnode_mark(slot, counter);
+  const auto seq = disk_.commit(batch);
+  if (!seq.ok()) {
+    health_.fail("a commit", seq.error());
+    return seq.error();
+  }
+  commits_.add(1);
+  marks_.committed(marks);
+  return {};
+}
+
+void CommitPipeline::remember(uint64_t seq, oplog::Stamp stamp) {
+  MutexLock lock(mutex_);
+  if (!covered_.empty() && covered_.back().first == seq) {
+    covered_.back().second = stamp;
+  } else {
+    covered_.emplace_back(seq, stamp);
+  }
+}
+
+oplog::Stamp CommitPipeline::covered_stamp(uint64_t seq) {
+  MutexLock lock(mutex_);
+  while (!covered_.empty() && covered_.front().first <= seq) {
+    covered_before_ = covered_.front().second;
+    covered_.pop_front();
+  }
+  return covered_before_;
+}
+
+CommitPipeline::Counts CommitPipeline::counts() const {
+  return {operations_.get(), absorbed_.get(), commits_.get()};
+}
+
+}  // namespace scalefs::volume

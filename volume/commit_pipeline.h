@@ -1,0 +1,82 @@
+// One cut made durable (P5): cut the logs, choose split points, and for each group of records translate,
+// commit, publish. Also the bookkeeping between batches and stamps.
+//
+//   oplog cut -> split -> { translate -> DiskFs::commit -> publish } ... -> covered stamps
+//
+// Publishing after a batch is durable: the committed view and the inode map take its inodes, blocks
+// that it never named are retired (P3), mnode marks are durable, its records are freed.
+// A failure anywhere makes the volume failed: records of the cut are lost for the disk, memory keeps
+// what they did.
+//
+// covered_stamp(seq): all records up to it are in batches 1..seq, or left nothing to write.
+//
+// One caller of commit_cut at a time (the committer). The rest from any thread; one leaf mutex around the
+// stamps.
+#pragma once
+
+#include <deque>
+
+#include "diskfs/diskfs.h"
+#include "oplog/op_log.h"
+#include "volume/committed_view.h"
+#include "volume/committer.h"
+#include "volume/health.h"
+#include "volume/mnode_marks.h"
+#include "volume/read_pins.h"
+
+namespace scalefs::volume {
+
+class CommitPipeline final : public CommitWork {
+ public:
+  struct Parts {
+    oplog::OpLog& log;
+    diskfs::DiskFs& disk;
+    InodeMap& map;
+    CommittedView& view;
+    MnodeMarks& marks;
+    ReadPins& pins;
+    Health& health;
+  };
+  explicit CommitPipeline(const Parts& parts);
+
+  Status commit_cut() override;
+  bool nothing_logged() override { return log_.depth() == 0; }
+
+  // Largest stamp that the batches up to `seq` cover; forgets what is below.
+  oplog::Stamp covered_stamp(uint64_t seq);
+
+  // Records taken by a cut and not yet durable: they still count against the limits of the log.
+  uint64_t records_in_flight() const { return records_in_flight_.load(relaxed); }
+  uint64_t bytes_in_flight() const { return bytes_in_flight_.load(relaxed); }
+
+  struct Counts {
+    uint64_t operations = 0, absorbed = 0, commits = 0;
+  };
+  Counts counts() const;
+
+ private:
+  Status commit_group(RecordList records, oplog::Stamp covered,
+                      const MnodeMarks::Marks& marks);
+  Status commit_marks(const MnodeMarks::Marks& marks);
+  void remember(uint64_t seq, oplog::Stamp stamp);
+  void take_in_flight(RecordList records);
+  void release(RecordList records);
+
+  oplog::OpLog& log_;
+  diskfs::DiskFs& disk_;
+  InodeMap& map_;
+  CommittedView& view_;
+  MnodeMarks& marks_;
+  ReadPins& pins_;
+  Health& health_;
+  Translator translator_;
+  // Sums for limits and statistics: relaxed.
+  Atomic<uint64_t> records_in_flight_{0};
+  Atomic<uint64_t> bytes_in_flight_{0};
+  RelaxedCounter operations_, absorbed_, commits_;
+  Mutex mutex_;
+  std::deque<std::pair<uint64_t, oplog::Stamp>> covered_ GUARDED_BY(mutex_);  // (seq, stamp) ascend
+  oplog::Stamp covered_before_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace scalefs::volume

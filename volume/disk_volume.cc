@@ -1,0 +1,201 @@
+#include "volume/disk_volume.h"
+
+#include <algorithm>
+
+#include "volume/mount_batch.h"
+
+namespace scalefs::volume {
+
+namespace {
+
+// Rounds of maintenance that one call does at the most.
+constexpr int kReclaimRounds = 16;
+// How long a leader waits for as many as came together before.
+constexpr uint64_t kGatherMs = 1;
+
+AdmissionLimits limits_of(const VolumeOptions& options) {
+  AdmissionLimits limits;
+  limits.log_bytes_max = std::max<uint64_t>(
+      std::min(options.log_bytes_max, options.cache_bytes / 4), uint64_t{64} << 10);
+  limits.page_bytes_max =
+      std::max<uint64_t>(options.cache_bytes / 4 * 3, 16 * kBlockBytes);
+  limits.commit_operations = options.background_commit_ops;
+  limits.commit_bytes = options.background_commit_bytes;
+  return limits;
+}
+
+}  // namespace
+
+DiskVolume::DiskVolume(std::unique_ptr<diskfs::DiskFs> disk, const VolumeOptions& options,
+                       const MnodeMarks::Marks& marks)
+    : options_(options),
+      disk_(std::move(disk)),
+      health_(disk_->read_only()),
+      view_(*disk_, map_),
+      marks_(marks, core_count()),
+      pins_([this](diskfs::BlockRun run) { disk_->allocator().free(run); }),
+      pipeline_({log_, *disk_, map_, view_, marks_, pins_, health_}),
+      committer_(*this, options.threads && !disk_->read_only(), kGatherMs),
+      credits_(*this, disk_->info().block_count),
+      admission_(*this, credits_, health_, limits_of(options)),
+      writeback_({*disk_, admission_, credits_, health_, *this, options.inline_bytes_max}),
+      loader_(*disk_, map_),
+      backend_({*disk_, health_, admission_, loader_, pins_, writeback_, marks_, committer_, map_}),
+      checkpointer_(*disk_, pipeline_, view_, health_, options.cache_bytes) {}
+
+DiskVolume::~DiskVolume() {
+  if (!health_.stopped()) (void)unmount();
+}
+
+Status DiskVolume::load_root(std::string* why) {
+  auto root = loader_.load_root();
+  if (!root.ok()) {
+    *why = "the root directory cannot be read";
+    return root.error();
+  }
+  memfs::MemFsOptions options;
+  options.hash_key = disk_->info().hash_key;
+  options.relatime = options_.relatime;
+  options.noatime = options_.noatime || read_only();
+  fs_ = std::make_unique<memfs::MemFs>(options, &log_, &backend_);
+  fs_->install_root(*root);
+  writeback_.bind(*fs_);
+  checkpointer_.bind(*fs_);
+  return {};
+}
+
+Status DiskVolume::start(std::string* why) {
+  if (!read_only()) {
+    const Status status = commit_mount_batches(*disk_, marks_);
+    if (!status.ok()) {
+      *why = "the first commit of the mount failed";
+      health_.stop();
+      return status;
+    }
+  }
+  const Status status = load_root(why);
+  if (!status.ok()) {
+    health_.stop();
+    return status;
+  }
+  if (read_only()) return {};
+  for (uint32_t core = 0; core < core_count(); ++core) {
+    const uint64_t first = marks_.first(core);
+    fs_->set_mnode_numbers(core, first, marks_.grant(core).value_or(first));
+  }
+  if (options_.threads) start_threads();
+  return {};
+}
+
+Status DiskVolume::fsync(MnodeNo mnode, bool /*data_only*/) {
+  if (read_only()) return {};
+  fsyncs_.add(1);
+  SCALEFS_TRY_VOID(health_.may_sync());
+  SCALEFS_TRY_VOID(writeback_.write_back(mnode));
+  return committer_.wait(committer_.ticket());
+}
+
+void DiskVolume::fsync_async(MnodeNo mnode, bool /*data_only*/,
+                             std::function<void(Status)> done) {
+  if (read_only()) return done(Status());
+  fsyncs_.add(1);
+  Status status = health_.may_sync();
+  if (status.ok()) status = writeback_.write_back(mnode);
+  if (!status.ok()) return done(status);
+  const Committer::Ticket ticket = committer_.ticket();
+  committer_.park(ticket, std::move(done));
+}
+
+Status DiskVolume::sync() {
+  if (read_only()) return {};
+  SCALEFS_TRY_VOID(health_.may_sync());
+  SCALEFS_TRY_VOID(writeback_.write_back_all());
+  return committer_.wait(committer_.ticket());
+}
+
+StatFs DiskVolume::statfs() {
+  StatFs result;
+  result.blocks = disk_->info().block_count;
+  result.blocks_free = credits_.available_for_users();
+  result.blocks_available = result.blocks_free;
+  return result;
+}
+
+Statistics DiskVolume::statistics() {
+  Statistics result;
+  result.disk = disk_->statistics();
+  const CommitPipeline::Counts counts = pipeline_.counts();
+  result.fsyncs = fsyncs_.get();
+  result.commits = counts.commits;
+  result.operations_committed = counts.operations;
+  result.absorbed = counts.absorbed;
+  result.log_depth = log_operations();
+  result.log_bytes = log_bytes();
+  result.memory = fs_->usage();
+  return result;
+}
+
+Status DiskVolume::commit_cut() {
+  const Status status = pipeline_.commit_cut();
+  pins_.step();
+  if (!status.ok()) return status;
+  checkpointer_.note();
+  if (disk_->journal_fill() > 0.5) want_checkpoint();
+  return {};
+}
+
+uint64_t DiskVolume::log_operations() { return log_.depth() + pipeline_.records_in_flight(); }
+
+uint64_t DiskVolume::log_bytes() { return log_.cost_bytes() + pipeline_.bytes_in_flight(); }
+
+Status DiskVolume::commit() { return committer_.wait(committer_.ticket()); }
+
+void DiskVolume::want_commit() {
+  if (options_.threads) committer_.request();
+}
+
+void DiskVolume::reclaim() {
+  for (int round = 0; round < kReclaimRounds && fs_->maintain(); ++round) {
+  }
+}
+
+Status DiskVolume::recover_space() {
+  reclaim();
+  SCALEFS_TRY_VOID(commit());
+  // What the first one freed the second one releases.
+  for (int round = 0; round < 2; ++round) {
+    SCALEFS_TRY(const bool ran, checkpointer_.run());
+    if (!ran) break;
+  }
+  pins_.step();
+  return {};
+}
+
+Status DiskVolume::settle_pages() {
+  SCALEFS_TRY_VOID(commit());
+  SCALEFS_TRY_VOID(checkpointer_.run());
+  return {};
+}
+
+bool DiskVolume::step_commit() { return !read_only() && committer_.step(); }
+
+bool DiskVolume::step_checkpoint() {
+  if (read_only()) return false;
+  const auto ran = checkpointer_.run();
+  return ran.ok() && *ran;
+}
+
+bool DiskVolume::step_writeback() { return !read_only() && writeback_.step(); }
+
+bool DiskVolume::step_maintenance() {
+  if (health_.stopped()) return false;
+  bool more = fs_->maintain();
+  more |= pins_.step();
+  const uint64_t before = fs_->usage().page_bytes;
+  if (before > admission_.limits().page_bytes_max) {
+    more |= fs_->evict_pages(admission_.page_bytes_target()) < before;
+  }
+  return more;
+}
+
+}  // namespace scalefs::volume

@@ -1,0 +1,40 @@
+// A thread that runs a body again and again: when the time that the body asked for is over, or when it is
+// woken. stop() ends it after the body that runs now, and joins.
+//
+// wake() may be called by any thread, also under locks that the body takes: it only sets a flag under
+// the worker's own leaf mutex.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "base/mutex.h"
+
+namespace scalefs::volume {
+
+class Worker {
+ public:
+  // Answers after how many milliseconds it wants to run again. `woken`: somebody called wake().
+  using Body = std::function<uint64_t(bool woken)>;
+
+  Worker() = default;
+  ~Worker() { stop(); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start(Body body);
+  void wake();
+  void stop();
+  bool stopping() const;
+
+ private:
+  void run(const Body& body);
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool woken_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace scalefs::volume
