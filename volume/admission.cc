@@ -49,11 +49,7 @@ Admission::Passed Admission::pass_meter(uint64_t log_bytes, uint64_t memory_byte
 }
 
 Status Admission::reserve(const Need& need) {
-  if (changes_something(need)) {
-    SCALEFS_TRY_VOID(health_.may_change());
-  } else if (health_.stopped()) {
-    return Errno(EIO);
-  }
+  if (changes_something(need)) SCALEFS_TRY_VOID(health_.may_change());
   const Passed passed = pass_meter(need.log_bytes, need.memory_bytes);
   if (!passed.log) SCALEFS_TRY_VOID(look_at_log(need.log_bytes));
   if (!passed.memory) look_at_memory(need.memory_bytes);

@@ -77,6 +77,7 @@ Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
   for (const auto& [slot, counter] : marks) translation.batch.set_mnode_mark(slot, counter);
 
   uint64_t seq = disk_.committed_seq();
+  if (translation.batch.size_bytes() > disk_.batch_bytes_max()) return Errno(EFBIG);
   if (!translation.batch.empty()) {
     SCALEFS_TRY(seq, disk_.commit(translation.batch));
     commits_.add(1);

@@ -39,6 +39,11 @@ Result<std::vector<memfs::LoadedPage>> DiskBackend::load_mapping(MnodeNo file, u
   return parts_.loader.load_mapping(file, page, count);
 }
 
+Result<uint64_t> DiskBackend::next_mapped(MnodeNo file, uint64_t page) {
+  SCALEFS_TRY_VOID(may_load());
+  return parts_.loader.next_mapped(file, page);
+}
+
 Result<std::vector<std::pair<std::string, std::vector<std::byte>>>> DiskBackend::load_xattrs(
     MnodeNo object) {
   SCALEFS_TRY_VOID(may_load());

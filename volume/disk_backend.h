@@ -36,6 +36,7 @@ class DiskBackend final : public memfs::Backend {
                                             size_t count) override;
   Result<std::vector<memfs::LoadedPage>> load_mapping(MnodeNo file, uint64_t page,
                                                       size_t count) override;
+  Result<uint64_t> next_mapped(MnodeNo file, uint64_t page) override;
   Result<std::vector<std::pair<std::string, std::vector<std::byte>>>> load_xattrs(
       MnodeNo object) override;
   std::unique_ptr<ReadPin> pin_reads() override;

@@ -23,6 +23,8 @@ class Loader {
   Result<memfs::LoadedObject> load_child(MnodeNo dir, uint64_t hash, std::string_view name);
   Result<memfs::LoadedEntries> load_entries(MnodeNo dir, uint64_t from_hash, size_t count);
   Result<std::vector<memfs::LoadedPage>> load_mapping(MnodeNo file, uint64_t page, size_t count);
+  // The first mapped page at or behind `page`, or one before it (after many holes); UINT64_MAX: none.
+  Result<uint64_t> next_mapped(MnodeNo file, uint64_t page);
   Result<std::vector<std::pair<std::string, std::vector<std::byte>>>> load_xattrs(MnodeNo object);
 
  private:

@@ -13,9 +13,6 @@ namespace {
 using diskfs::BlockRun;
 using memfs::ExtentsOp;
 
-// What records of writeback may cost in the log; the gauge there counts what they do cost.
-constexpr uint64_t kAttributesLogBytes = 512;
-constexpr uint64_t kExtentsLogBytes = 4096;
 constexpr size_t kFilesARound = 256;
 
 // The runs of file pages that stand in consecutive blocks: `pages` in order, in the blocks of `runs` in order.
@@ -72,7 +69,7 @@ bool Writeback::step() {
 Status Writeback::pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written) {
   uint64_t from = 0;
   while (*written < pages_max) {
-    SCALEFS_TRY_VOID(parts_.admission.reserve_log(kExtentsLogBytes));
+    SCALEFS_TRY_VOID(parts_.admission.reserve_log(memfs::extents_log_bytes(kPagesAStep)));
     bool some_busy = false;
     Pages pages = fs_->begin_writeback(file, from, kPagesAStep, &some_busy);
     *busy |= some_busy;
@@ -160,7 +157,7 @@ void Writeback::free(const std::vector<BlockRun>& runs) {
 }
 
 Status Writeback::log_attributes(MnodeNo file) {
-  SCALEFS_TRY_VOID(parts_.admission.reserve_log(kAttributesLogBytes));
+  SCALEFS_TRY_VOID(parts_.admission.reserve_log(memfs::attributes_log_bytes()));
   fs_->log_attributes(file);
   return {};
 }
