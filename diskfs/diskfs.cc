@@ -26,14 +26,15 @@ uint64_t CheckpointPin::covered_seq() const {
 
 namespace {
 
-VolumeInfo make_info(const Superblock& sb) {
+// A mount that writes begins a new epoch.
+VolumeInfo make_info(const Superblock& sb, bool read_only) {
   VolumeInfo info;
   std::memcpy(info.uuid, sb.uuid.data(), sb.uuid.size());
   info.label = sb.label;
   info.block_count = sb.geometry.block_count;
   info.journal_blocks = sb.geometry.journal_blocks;
   info.hash_key = sb.hash_key;
-  info.mount_epoch = sb.mount_epoch;
+  info.mount_epoch = sb.mount_epoch + (read_only ? 0 : 1);
   return info;
 }
 
@@ -51,7 +52,7 @@ DiskFsImpl::DiskFsImpl(BlockDevice& device, std::unique_ptr<OverlayDevice> overl
     : device_(device),
       overlay_(std::move(overlay)),
       discard_(options.discard),
-      info_(make_info(sb)),
+      info_(make_info(sb, overlay_ != nullptr)),
       geometry_(sb.geometry),
       area_(journal_area(sb)),
       store_(device, info_.uuid, info_.hash_key, store_options(options)),
