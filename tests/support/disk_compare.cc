@@ -95,7 +95,10 @@ std::set<uint64_t> numbers(const Result<std::vector<Ino>>& inos) {
 }  // namespace
 
 std::string compare_state(DiskFs& fs, const ApplyModel& expected) {
-  const CheckpointPin pin = fs.pin();
+  return compare_state(fs, fs.pin(), expected);
+}
+
+std::string compare_state(DiskFs& fs, const CheckpointPin& pin, const ApplyModel& expected) {
   const TreeReader& reader = pin.reader();
   const uint64_t last = expected.inodes.empty() ? 0 : expected.inodes.rbegin()->first;
   for (uint64_t number = 1; number <= last + 20; ++number) {

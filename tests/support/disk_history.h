@@ -23,6 +23,8 @@ std::unique_ptr<DiskFs> mount_or_fail(BlockDevice& device, bool read_only = fals
 // What new pins read against `expected`: attributes, names, pages with their content, extended
 // attributes, orphans, recycled numbers, marks. The first difference; empty when there is none.
 std::string compare_state(DiskFs& fs, const ApplyModel& expected);
+// The same for a pin that was taken earlier.
+std::string compare_state(DiskFs& fs, const CheckpointPin& pin, const ApplyModel& expected);
 
 // Superblock, tree and maps of an image must agree with each other: every node valid, every block
 // owned once and marked, no other block marked, the counts right. The first fault; empty when none.

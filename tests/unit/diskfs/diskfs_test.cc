@@ -69,5 +69,118 @@ TEST(DiskFsTest, AFullJournalRunsItsOwnCheckpoints) {
   }
 }
 
+TEST(DiskFsTest, APinKeepsWhatItReads) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    MemoryDevice device(2048);
+    format_tiny(device, 64);
+    auto fs = mount_or_fail(device);
+    ASSERT_TRUE(fs);
+    DiskHistory history(seed);
+    history.adopt(*fs);
+    std::vector<CheckpointPin> pins;
+    for (int i = 0; i < 60; ++i) {
+      ASSERT_EQ(history.step(*fs, history.random.between(1, 30)).code(), 0);
+      if (!history.random.percent(40)) continue;
+      ASSERT_EQ(fs->checkpoint().code(), 0);
+      if (history.random.percent(30)) pins.push_back(fs->pin());
+      if (pins.size() > 3) pins.erase(pins.begin());
+      for (const CheckpointPin& pin : pins) {
+        ASSERT_EQ(compare_state(*fs, pin, history.state(pin.covered_seq())), "");
+      }
+    }
+    // Without pins everything that was freed comes back: after two calls nothing is held.
+    pins.clear();
+    for (int i = 0; i < 2; ++i) ASSERT_EQ(fs->checkpoint().code(), 0);
+    const uint64_t free = fs->allocator().free_blocks();
+    ASSERT_EQ(fs->checkpoint().code(), 0);
+    ASSERT_EQ(fs->allocator().free_blocks(), free);
+    fs.reset();
+    fs = mount_or_fail(device);
+    ASSERT_TRUE(fs);
+    ASSERT_EQ(fs->allocator().free_blocks(), free);
+  }
+}
+
+TEST(DiskFsTest, ACommitIsOneWriteAndOneFlush) {
+  MemoryDevice memory(kBlocks);
+  format_tiny(memory, 64);
+  FaultDevice device(memory);
+  auto fs = mount_or_fail(device);
+  ASSERT_TRUE(fs);
+  DiskHistory history(5);
+  history.adopt(*fs);
+  uint64_t writes_at_the_end = 0;
+  for (int i = 0; i < 30; ++i) {
+    if (fs->journal_fill() > 0.5) {
+      ASSERT_EQ(fs->checkpoint().code(), 0);
+      ASSERT_EQ(fs->checkpoint().code(), 0);
+    }
+    Batch batch;
+    ASSERT_TRUE(history.fill(*fs, 20, &batch).ok());
+    const uint64_t writes = device.calls(FaultDevice::Call::write);
+    const uint64_t flushes = device.calls(FaultDevice::Call::flush);
+    ASSERT_EQ(history.commit(*fs, batch).code(), 0);
+    const uint64_t written = device.calls(FaultDevice::Call::write) - writes;
+    ASSERT_TRUE(written == 1 || written == 2) << written;
+    writes_at_the_end += written - 1;
+    ASSERT_EQ(device.calls(FaultDevice::Call::flush) - flushes, 1u);
+  }
+  EXPECT_LE(writes_at_the_end, 3u) << "only a batch across the end of the journal takes two";
+  const uint64_t flushes = device.calls(FaultDevice::Call::flush);
+  ASSERT_EQ(*fs->commit(Batch()), fs->committed_seq());
+  EXPECT_EQ(device.calls(FaultDevice::Call::flush), flushes) << "an empty batch";
+}
+
+TEST(DiskFsTest, ACheckpointWithoutBatchesEndsUpDoingNothing) {
+  MemoryDevice memory(kBlocks);
+  format_tiny(memory, 64);
+  FaultDevice device(memory);
+  auto fs = mount_or_fail(device);
+  ASSERT_TRUE(fs);
+  DiskHistory history(6);
+  history.adopt(*fs);
+  ASSERT_EQ(history.step(*fs, 20).code(), 0);
+  EXPECT_GT(fs->journal_fill(), 0.0);
+  ASSERT_EQ(fs->checkpoint().code(), 0);
+  EXPECT_EQ(fs->journal_fill(), 0.0);
+  ASSERT_EQ(fs->checkpoint().code(), 0);
+  const uint64_t writes = device.calls(FaultDevice::Call::write);
+  const uint64_t flushes = device.calls(FaultDevice::Call::flush);
+  ASSERT_EQ(fs->checkpoint().code(), 0);
+  EXPECT_EQ(device.calls(FaultDevice::Call::write), writes);
+  EXPECT_EQ(device.calls(FaultDevice::Call::flush), flushes);
+  ASSERT_EQ(fs->unmount().code(), 0);
+  EXPECT_EQ(fs->commit(Batch()).code(), EROFS);
+  EXPECT_EQ(fs->checkpoint().code(), EROFS);
+  EXPECT_EQ(fs->unmount().code(), 0) << "idempotent";
+}
+
+TEST(DiskFsTest, AReadOnlyMountWritesNothing) {
+  MemoryDevice memory(kBlocks);
+  format_tiny(memory, 64);
+  FaultDevice device(memory);
+  auto fs = mount_or_fail(device);
+  ASSERT_TRUE(fs);
+  DiskHistory history(7);
+  history.adopt(*fs);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(history.step(*fs, 20).code(), 0);
+  fs.reset();
+  const uint64_t writes = device.calls(FaultDevice::Call::write);
+  fs = mount_or_fail(device, true);
+  ASSERT_TRUE(fs);
+  EXPECT_EQ(compare_state(*fs, history.newest()), "");
+  EXPECT_TRUE(fs->read_only());
+  Batch batch;
+  batch.put_orphan(Ino(1));
+  EXPECT_EQ(fs->commit(batch).code(), EROFS);
+  EXPECT_EQ(fs->allocate_ino().code(), EROFS);
+  const std::vector<std::byte> block(kBlockBytes);
+  EXPECT_EQ(fs->write_data(BlockNo(500), block).code(), EROFS);
+  EXPECT_EQ(fs->checkpoint().code(), 0);
+  EXPECT_EQ(fs->unmount().code(), 0);
+  EXPECT_EQ(device.calls(FaultDevice::Call::write), writes);
+}
+
 }  // namespace
 }  // namespace scalefs::diskfs

