@@ -2,6 +2,9 @@
 // between, against the reference model.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "diskfs/fault_device.h"
 #include "diskfs/memory_device.h"
 #include "tests/support/disk_history.h"
@@ -180,6 +183,41 @@ TEST(DiskFsTest, AReadOnlyMountWritesNothing) {
   EXPECT_EQ(fs->checkpoint().code(), 0);
   EXPECT_EQ(fs->unmount().code(), 0);
   EXPECT_EQ(device.calls(FaultDevice::Call::write), writes);
+}
+
+TEST(DiskFsTest, NumbersOfDeletedInodesAreUsedAgainButNotTooEarly) {
+  MemoryDevice device(kBlocks);
+  format_tiny(device, 64);
+  auto fs = mount_or_fail(device);
+  ASSERT_TRUE(fs);
+  InodeItem item;
+  item.mode = 0100644;
+  uint64_t largest = 0;
+  std::vector<Ino> live;
+  for (int i = 0; i < 50; ++i) {
+    Batch batch;
+    std::set<uint64_t> deleted;
+    for (const Ino ino : live) {
+      batch.delete_inode(ino);
+      deleted.insert(ino.v);
+    }
+    live.clear();
+    for (uint64_t k = 0; k < 200; ++k) {
+      const auto ino = fs->allocate_ino();
+      ASSERT_EQ(ino.code(), 0);
+      ASSERT_FALSE(deleted.contains(ino->v)) << "deleted in this very batch";
+      item.mnode = MnodeNo(1000 + static_cast<uint64_t>(i) * 200 + k);
+      batch.put_inode(*ino, item);
+      live.push_back(*ino);
+      largest = std::max(largest, ino->v);
+    }
+    ASSERT_EQ(fs->commit(batch).code(), 0);
+    ASSERT_EQ(fs->checkpoint().code(), 0);
+    std::set<uint64_t> once;
+    for (const Ino ino : live) ASSERT_TRUE(once.insert(ino.v).second);
+  }
+  EXPECT_LE(largest, 401u) << "two generations of two hundred, and the root";
+  EXPECT_EQ(check_volume(device), "");
 }
 
 }  // namespace
