@@ -5,9 +5,11 @@
 
 #include "base/aligned_buffer.h"
 #include "memfs/acl.h"
+#include "memfs/attributes.h"
 #include "memfs/file_node.h"
 #include "memfs/impl.h"
 #include "memfs/resolve.h"
+#include "memfs/xattrs.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -25,25 +27,6 @@ uint32_t without_set_id(uint32_t mode) {
   return mode;
 }
 
-// Publishes what `op` says and the times. The object's change_lock is held.
-void publish_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
-                        Stamp stamp) {
-  // Before the write section: deltas that came before an explicit mtime do not count any more.
-  if (op.mtime_ns) impl.deltas.fold(mnode);
-  AttrWrite write(mnode);
-  if (op.mode) mnode.mode.store(*op.mode, release);
-  if (op.uid) mnode.uid.store(*op.uid, release);
-  if (op.gid) mnode.gid.store(*op.gid, release);
-  if (op.flags) mnode.flags.store(*op.flags, release);
-  if (op.atime_ns) mnode.atime_ns.store(*op.atime_ns, release);
-  if (op.mtime_ns) {
-    mnode.base_mtime_ns.store(*op.mtime_ns, release);
-    mnode.mtime_set_stamp.store(stamp, release);
-  }
-  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
-  mnode.stamp.store(stamp, release);
-}
-
 // Logs and publishes `op`. The object's change_lock is held, room was reserved.
 void change_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
                        std::unique_ptr<OpRecord> record) {
@@ -57,6 +40,16 @@ std::unique_ptr<OpRecord> attribute_record(Impl& impl, const SetAttrOp& op, int6
   auto record = impl.make_record(op, kRecordCost);
   if (record != nullptr) record->ctime_ns = ctime_ns;
   return record;
+}
+
+// The access ACL as chmod leaves it; null when there is none. change_lock is held.
+Result<std::optional<Acl>> acl_after_chmod(const Mnode& mnode, const SetAttrOp& op) {
+  const XattrValue* present = present_xattrs(mnode).find(kAccessAclName);
+  if (present == nullptr || !op.mode) return std::optional<Acl>();
+  SCALEFS_TRY(Acl acl, Acl::parse(*present));
+  if (acl.empty()) return std::optional<Acl>();
+  acl.set_mode_bits(*op.mode);
+  return std::optional<Acl>(std::move(acl));
 }
 
 // The mode, owner, times and flags of `change`, as they will be. change_lock is held.
@@ -81,7 +74,64 @@ SetAttrOp resolve_change(const Mnode& mnode, const SetAttr& change, int64_t now)
   return op;
 }
 
+// setattr without the size. Where there is an access ACL, chmod is a change of it too and the record says
+// both; other attributes of the same call then follow in a record with the same stamp.
+// False: there is an ACL and no room was taken for it.
+Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, int64_t now,
+                               int64_t ctime, bool room_for_acl) {
+  // No ACL is longer than a value may be; what is not needed goes back.
+  Reservation room(impl);
+  const uint64_t acl_cost = room_for_acl ? kRecordCost + kXattrValueBytesMax : 0;
+  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost + acl_cost, .metadata_ops = 2}));
+  OldXattrs old;
+  MutexLock lock(mnode.change_lock);
+  const SetAttrOp op = resolve_change(mnode, change, now);
+  SCALEFS_TRY(const std::optional<Acl> acl, acl_after_chmod(mnode, op));
+  if (acl && !room_for_acl) return false;
+  if (!acl) {
+    change_attributes(impl, mnode, op, ctime, attribute_record(impl, op, ctime));
+    room.keep({.log_bytes = kRecordCost, .metadata_ops = 1});
+    return true;
+  }
+  const XattrValue value = acl->bytes();
+  auto set = present_xattrs(mnode).with(kAccessAclName, value);
+  const uint64_t cost = kRecordCost + kAccessAclName.size() + value.size();
+  auto first = impl.make_record(
+      SetXattrOp{mnode.number, std::string(kAccessAclName), value, op.mode}, cost);
+  if (first != nullptr) first->ctime_ns = ctime;
+  SetAttrOp rest = op;
+  rest.mode.reset();
+  const bool more = op.uid || op.gid || op.flags || op.atime_ns || op.mtime_ns;
+  auto second = more ? attribute_record(impl, rest, ctime) : nullptr;
+  LogSlot slot(impl);
+  const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
+  old = publish_xattrs(mnode, std::move(set));
+  publish_attributes(impl, mnode, op, ctime, stamp);
+  slot.append(std::move(first));
+  if (more) slot.append(std::move(second));
+  room.keep({.log_bytes = cost + (more ? kRecordCost : 0), .metadata_ops = more ? 2u : 1u});
+  return true;
+}
+
 }  // namespace
+
+void publish_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
+                        Stamp stamp) {
+  // Before the write section: deltas that came before an explicit mtime do not count any more.
+  if (op.mtime_ns) impl.deltas.fold(mnode);
+  AttrWrite write(mnode);
+  if (op.mode) mnode.mode.store(*op.mode, release);
+  if (op.uid) mnode.uid.store(*op.uid, release);
+  if (op.gid) mnode.gid.store(*op.gid, release);
+  if (op.flags) mnode.flags.store(*op.flags, release);
+  if (op.atime_ns) mnode.atime_ns.store(*op.atime_ns, release);
+  if (op.mtime_ns) {
+    mnode.base_mtime_ns.store(*op.mtime_ns, release);
+    mnode.mtime_set_stamp.store(stamp, release);
+  }
+  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
+  mnode.stamp.store(stamp, release);
+}
 
 Attr MemFs::Impl::attributes(const Mnode& mnode) const {
   const MetaSums sums = deltas.read(mnode);
@@ -164,16 +214,15 @@ Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {
   if (!explicit_change && !(change.kill_suid_sgid && without_set_id(mode) != mode))
     return impl.attributes(*mnode);
 
-  Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .metadata_ops = 1}));
+  if (change.mode) SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   const int64_t ctime =
       std::max(now, change.ctime_ns && *change.ctime_ns != SetAttr::kNow ? *change.ctime_ns : now);
-  {
-    MutexLock lock(mnode->change_lock);
-    const SetAttrOp op = resolve_change(*mnode, change, now);
-    change_attributes(impl, *mnode, op, ctime, attribute_record(impl, op, ctime));
+  bool room_for_acl = change.mode && mnode->xattrs.load(acquire) != nullptr;
+  for (;; room_for_acl = true) {
+    SCALEFS_TRY(const bool done,
+                change_explicitly(impl, *mnode, change, now, ctime, room_for_acl));
+    if (done) break;
   }
-  room.keep();
   return impl.attributes(*mnode);
 }
 
