@@ -145,8 +145,10 @@ void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   add_to(mnode.base_nlink, way.nlink.load(relaxed));
   add_to(mnode.base_entries, way.entries.load(relaxed));
   const Stamp mtime_stamp = way.mtime_stamp.load(relaxed);
-  if (mtime_stamp == 0 || mtime_stamp >= mnode.mtime_set_stamp.load(relaxed))
-    raise_to(mnode.base_mtime_ns, way.mtime_ns.load(relaxed));
+  const int64_t mtime_ns = way.mtime_ns.load(relaxed);
+  // 0 is no time: an object may show one before 1970.
+  if (mtime_ns != 0 && (mtime_stamp == 0 || mtime_stamp >= mnode.mtime_set_stamp.load(relaxed)))
+    raise_to(mnode.base_mtime_ns, mtime_ns);
   raise_to(mnode.base_ctime_ns, way.ctime_ns.load(relaxed));
   raise_to(mnode.stamp, way.stamp.load(relaxed));
   way.mnode.store(nullptr, release);
@@ -248,8 +250,9 @@ MetaSums DeltaCache::read(const Mnode& mnode) const {
       s.nlink += way.nlink.load(acquire);
       s.entries += way.entries.load(acquire);
       const Stamp mtime_stamp = way.mtime_stamp.load(acquire);
-      if (mtime_stamp == 0 || mtime_stamp >= set)
-        s.mtime_ns = std::max(s.mtime_ns, way.mtime_ns.load(acquire));
+      const int64_t mtime_ns = way.mtime_ns.load(acquire);
+      if (mtime_ns != 0 && (mtime_stamp == 0 || mtime_stamp >= set))
+        s.mtime_ns = std::max(s.mtime_ns, mtime_ns);
       s.ctime_ns = std::max(s.ctime_ns, way.ctime_ns.load(acquire));
       s.stamp = std::max(s.stamp, way.stamp.load(acquire));
     });

@@ -1,0 +1,70 @@
+// Which states a crash may leave, by the durability contract alone (DESIGN.md, section 4). It watches a
+// history on the reference file system and the number of device events at each call; it knows
+// nothing of journals, batches or trees.
+//
+//   Names, links, explicitly set attributes, xattrs: those after some prefix of the calls that holds
+//   every call before the last fsync or sync that had returned.
+//   Data: each block, whole, a content that it had at or after the last fsync of its file (or a sync);
+//   a size, one that the file had since then, and no byte below it that was not there at that time.
+//   A rename over a name: the file that has the name afterwards is at least as new as when rename
+//   was called.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/support/history.h"
+
+namespace scalefs::testing {
+
+class CrashOracle {
+ public:
+  // After every call of the history. `events_before` and `events_after`: device events when the call
+  // began and when it returned.
+  void observe(const History& history, uint64_t events_before, uint64_t events_after);
+  // An fsync of `id` (0: a sync) was part of the call that is observed next.
+  void durable(ModelId id) { durable_now_.push_back(id); }
+  // The call that is observed next renames over a name; `moved` gets it.
+  void renamed_over(ModelId moved) { renamed_now_ = moved; }
+
+  // Compares a recovered volume with the states allowed after `events` events. Empty when it is one
+  // of them, else what is wrong.
+  std::string check(volume::Volume& recovered, uint64_t events) const;
+  size_t calls() const { return calls_.size(); }
+
+ private:
+  struct CallInfo {
+    uint64_t events_before = 0;
+    uint64_t events_after = 0;
+    std::string names;  // canonical description of the tree, without data
+    std::vector<ModelId> durable;
+    ModelId renamed_over = 0;
+  };
+  struct Version {
+    size_t call = 0;  // after this call
+    std::string data;
+  };
+  struct Found {  // a file of the recovered tree
+    std::string path;
+    std::string data;
+  };
+  static std::string describe(const ModelFs& model);
+  std::string describe(volume::Volume& volume, std::map<ModelId, Found>* files,
+                       std::string* error) const;
+  std::string describe_object(volume::Volume& volume, const std::string& path,
+                              const memfs::Attr& attr, std::map<ModelId, Found>* files,
+                              std::string* error) const;
+  std::string check_file(ModelId id, const Found& found, size_t since, size_t upto) const;
+  bool block_allowed(const std::vector<Version>& versions, const std::string& data, size_t block,
+                     size_t since, size_t upto) const;
+
+  std::vector<CallInfo> calls_;
+  std::map<ModelId, std::vector<Version>> versions_;
+  std::map<uint64_t, ModelId> ids_;  // by mnode number
+  std::vector<ModelId> durable_now_;
+  ModelId renamed_now_ = 0;
+};
+
+}  // namespace scalefs::testing
