@@ -69,6 +69,10 @@ class Cursor:
         return page, count
 
 
+def _present(content, ino, where):
+    require(ino in content.inodes, where, f"something is put into inode {ino}, which is not there")
+
+
 class PutInode:
     def __init__(self, cursor):
         self.ino = cursor.ino()
@@ -113,6 +117,7 @@ class DeleteInode:
 
 class PutDirent:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.dir = cursor.ino()
         self.hash = cursor.u64()
         self.name = cursor.name()
@@ -124,24 +129,27 @@ class PutDirent:
         self.target = Name(ino, mnode, type_)
 
     def apply(self, content):
-        require(content.hash(self.name) == self.hash, "journal", "a name with a wrong hash")
+        _present(content, self.dir, self.where)
+        require(content.hash(self.name) == self.hash, self.where, "a name with a wrong hash")
         content.names.setdefault(self.dir, {})[self.name] = self.target
 
 
 class DelDirent:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.dir = cursor.ino()
         self.hash = cursor.u64()
         self.name = cursor.name()
         check_name(self.name, cursor.where)
 
     def apply(self, content):
-        require(content.hash(self.name) == self.hash, "journal", "a name with a wrong hash")
+        require(content.hash(self.name) == self.hash, self.where, "a name with a wrong hash")
         content.names.get(self.dir, {}).pop(self.name, None)
 
 
 class PutExtent:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.ino = cursor.ino()
         self.page, self.count = cursor.pages(L.EXTENT_PAGES_MAX)
         self.block = cursor.varint()
@@ -150,25 +158,30 @@ class PutExtent:
         self.crcs = [cursor.u32() for _ in range(self.count)]
 
     def apply(self, content):
+        _present(content, self.ino, self.where)
         content.mapping(self.ino).replace(self.page, self.count, Extent(self.block, self.crcs))
 
 
 class PutUnwritten:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.ino = cursor.ino()
         self.page, self.count = cursor.pages()
 
     def apply(self, content):
+        _present(content, self.ino, self.where)
         content.mapping(self.ino).fill_holes(self.page, self.count, Unwritten())
 
 
 class PutInline:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.ino = cursor.ino()
         self.page = cursor.varint(L.PAGES_MAX)
         self.content = cursor.bytes(cursor.varint(L.OP_INLINE_MAX + 1))
 
     def apply(self, content):
+        _present(content, self.ino, self.where)
         content.mapping(self.ino).replace(self.page, 1, Inline(self.content))
 
 
@@ -188,12 +201,14 @@ class Punch:
 
 class PutXattr:
     def __init__(self, cursor):
+        self.where = cursor.where
         self.ino = cursor.ino()
         self.name = cursor.name()
         require(b"\0" not in self.name, cursor.where, "an impossible attribute's name")
         self.value = cursor.bytes(cursor.varint(L.XATTR_VALUE_MAX + 1))
 
     def apply(self, content):
+        _present(content, self.ino, self.where)
         content.xattrs.setdefault(self.ino, {})[self.name] = self.value
 
 

@@ -127,7 +127,8 @@ class Walk:
         line = {
             "path": printable(path), "type": TYPES[stat.S_IFMT(inode.mode)],
             "mode": f"{inode.mode & 0o7777:04o}", "uid": inode.uid, "gid": inode.gid,
-            "nlink": inode.nlink, "rdev": inode.rdev, "size": inode.size,
+            "nlink": inode.nlink, "rdev": inode.rdev,
+            "size": inode.size if regular or link else 0,
             "mtime_ns": inode.mtime, "ctime_ns": inode.ctime, "mnode": inode.mnode,
             "target": printable(self._digests[ino]) if link else None,
             "xattrs": {printable(name): xattrs[name].hex() for name in sorted(xattrs)},
