@@ -5,6 +5,10 @@
 // The caller keeps the object in memory (a Pin) and holds no lock and no EpochGuard, except where said.
 #pragma once
 
+#include <algorithm>
+#include <functional>
+#include <span>
+
 #include "memfs/file_node.h"
 #include "memfs/impl.h"
 #include "memfs/page_memory.h"
@@ -14,6 +18,11 @@ namespace scalefs::memfs {
 inline constexpr uint64_t pages_of(uint64_t bytes) {
   return (bytes + kBlockBytes - 1) >> kBlockShift;
 }
+
+#ifdef SCALEFS_SCHEDULE
+// The test of the tests: a sample is copied before the page's dirty mark is cleared.
+extern bool writeback_canary;
+#endif
 
 // Room for a call on file data (P6). `blocks` are those that no page has taken yet, or that pages have given
 // back; what is left at the end goes back to the backend, and so does the room for the record if none was
@@ -41,7 +50,17 @@ class Room {
     record_.metadata_ops = need.metadata_ops;
     return {};
   }
-  void appended() { record_ = Need{}; }
+  // Takes over what the caller of a step function has reserved.
+  void adopt(const Need& need) {
+    blocks = need.blocks;
+    record_.log_bytes = need.log_bytes;
+    record_.metadata_ops = need.metadata_ops;
+  }
+  // A record was appended that cost so much.
+  void appended(uint64_t log_bytes) {
+    record_.log_bytes -= std::min(record_.log_bytes, log_bytes);
+    if (record_.metadata_ops > 0) --record_.metadata_ops;
+  }
 
   uint64_t blocks = 0;
 
@@ -62,9 +81,11 @@ struct AbsentPages {
   };
   std::vector<Run> runs;  // ascending
   Stamp durable = 0;
+  void add(uint64_t page, bool unwritten);
 };
 
 inline constexpr uint64_t kEndPage = UINT64_MAX;
+inline constexpr uint64_t kFilePagesMax = kFileBytesMax >> kBlockShift;
 
 class FileAccess {
  public:
@@ -75,7 +96,23 @@ class FileAccess {
   Result<size_t> write(uint64_t offset, ConstBytes from);
   Result<uint64_t> append(ConstBytes from);
   Status truncate(uint64_t size, int64_t now_ns);
+  Status allocate(AllocateMode mode, uint64_t offset, uint64_t length);
+  Result<uint64_t> seek(uint64_t offset, SeekMode mode);
   void drop_all();
+
+  // The step functions of MemFs (P2).
+  std::vector<SampledPage> begin_writeback(uint64_t from_page, size_t count, bool* busy);
+  std::vector<BlockNo> finish_writeback(std::span<const SampledPage> pages, const ExtentsOp& all);
+  void finish_inline(std::span<const SampledPage> pages);
+  void abort_writeback(std::span<const SampledPage> pages);
+  void wait_writeback();
+  // Something that no record carries, or pages in writeback.
+  bool has_unlogged();
+  // The object's change_lock is held. `times`: a SetAttrOp for the access time.
+  void log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times, Room& room);
+  // Gives up clean pages; answers whether the file has more. `force`: also recently used ones.
+  bool evict(uint64_t target_bytes, bool force);
+  bool has_pages();
 
  private:
   enum class Put : uint8_t { done, unknown, unloaded, outside, no_room };
@@ -90,21 +127,47 @@ class FileAccess {
   void note_inside(PageSlot& slot, uint64_t page);
 
   // --- file_load.cc
-  // Makes known what the page's slot stands for. EIO, EUCLEAN.
-  Status load_slot(uint64_t page);
-  // The same when no backend needs to be asked; the caller holds the mutex and the slot's lock. False when one
-  // must be.
-  bool resolve(PageSlot& slot, uint64_t page) REQUIRES(node_.mutex_, slot.lock);
-  void set_zero(PageSlot& slot, MapKind map) REQUIRES(slot.lock);
-  // What a Put other than done asks for; ENOSPC for no_room.
+  // What a Put other than done asks for; ENOSPC for no_room. EIO, EUCLEAN.
   Status load(Put why, uint64_t page);
-  void mark_holes(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
+  // Makes known what the page's slot stands for.
+  Status load_slot(uint64_t page);
+  Status install_mapping(uint64_t first, const std::vector<LoadedPage>& pages)
+      REQUIRES(node_.mutex_);
   // Brings the page's bytes into memory, and those of up to `ahead` pages behind it. Nothing to do
   // when it has none (absent pages are made known, holes stay).
   Status load_page(uint64_t page, uint64_t ahead);
+  struct BlockRun {
+    bool absent = false;  // the first page's slot is
+    BlockNo first;
+    std::vector<uint32_t> crcs;
+  };
+  BlockRun find_run(uint64_t page, uint64_t count);
+  void install_run(uint64_t page, const BlockRun& run, ConstBytes bytes);
+  void install_bytes(PageSlot& slot, uint64_t page, PagePtr bytes) REQUIRES(slot.lock);
+  bool forget_mapping(uint64_t page, BlockNo block);
+  // What the slot stands for when no backend needs to be asked; false when one must be.
+  bool resolve(PageSlot& slot, uint64_t page) REQUIRES(node_.mutex_, slot.lock);
+  void set_zero(PageSlot& slot, MapKind map) REQUIRES(slot.lock);
+  void mark_holes(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
+  // The durable stamp, up to which the overlay has nothing any more.
+  Stamp purge_overlay() REQUIRES(node_.mutex_);
+
+  // --- file_ranges.cc
   // Which pages of [from, to) that have no slot are mapped in the checkpoint; no lock held.
   Result<AbsentPages> find_absent(uint64_t from, uint64_t to);
   bool still_good(const AbsentPages& absent) REQUIRES(node_.mutex_);
+  struct Piece {
+    uint64_t from, to;
+    bool known;  // has a slot
+    MapKind kind = MapKind::hole;
+  };
+  // Answers whether to go on.
+  using PieceVisitor = std::function<bool(const Piece&)>;
+  // Pieces of [from, to), in order.
+  void walk(const AbsentPages& absent, uint64_t from, uint64_t to, const PieceVisitor& visit)
+      REQUIRES(node_.mutex_);
+  bool walk_bare(const AbsentPages& absent, uint64_t from, uint64_t to, const PieceVisitor& visit)
+      REQUIRES(node_.mutex_);
   AbsentPages::Count count_absent(const AbsentPages& absent, uint64_t from, uint64_t to)
       REQUIRES(node_.mutex_);
 
@@ -163,28 +226,76 @@ class FileAccess {
     node_.size_.store(size, release);  // pairs with size()
   }
 
-  // --- writeback.cc
-  // What a record may say of the size, when the file has `size` bytes.
-  uint64_t covered_size(uint64_t size) REQUIRES(node_.mutex_);
+  // Before the file grows; the caller holds nothing.
+  Status settle_tail();
 
-  // Stamps, publishes, appends. now_ns: mtime and ctime become that at least; 0: they stay.
+  // --- allocate.cc
+  struct ByteRange;
+  Status fill(const ByteRange& range, bool may_grow);
+  void fill_locked(const ByteRange& range, uint64_t size, const AbsentPages& absent, Room& room,
+                   std::unique_ptr<OpRecord> record) REQUIRES(node_.mutex_);
+  uint64_t fill_slots(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
+  void fill_pages(uint64_t from, uint64_t to, uint64_t bare, Room& room) REQUIRES(node_.mutex_);
+  // Holes in [from, to); bare: only those without a slot.
+  uint64_t count_holes(const AbsentPages& absent, uint64_t from, uint64_t to, bool bare)
+      REQUIRES(node_.mutex_);
+  Status clear(const ByteRange& range, bool unwritten, bool may_grow);
+  std::vector<std::unique_ptr<OpRecord>> clear_records(const ByteRange& range, bool unwritten);
+  void clear_locked(const ByteRange& range, bool unwritten, uint64_t size,
+                    const AbsentPages& absent, Room& room,
+                    std::vector<std::unique_ptr<OpRecord>> records) REQUIRES(node_.mutex_);
+
+  // --- seek.cc
+  Status skip_hole(uint64_t* page, uint64_t end);
+
+  // --- writeback.cc
+  uint64_t covered_size(uint64_t size, uint64_t gone_from = 0, uint64_t gone_to = 0,
+                        std::span<const SampledPage> carried = {}) REQUIRES(node_.mutex_);
+  bool sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
+                   std::vector<SampledPage>* samples, bool* busy) REQUIRES(node_.mutex_);
+  SampledPage take_sample(PageSlot& slot, uint64_t page, std::unique_ptr<std::byte[]> copy)
+      REQUIRES(node_.mutex_, slot.lock);
+  bool is_current(const SampledPage& sample) REQUIRES(node_.mutex_);
+  bool end_writeback(PageSlot& slot, const SampledPage& sample)
+      REQUIRES(node_.mutex_, slot.lock);
+  void settle(Stamp stamp, std::span<const SampledPage> pages) REQUIRES(node_.mutex_);
+
+  // --- evict.cc
+  bool evict_slot(PageSlot& slot, uint64_t page, Stamp durable, bool force)
+      REQUIRES(node_.mutex_, slot.lock);
+  bool can_forget(PageSlot& slot, uint64_t page, Stamp durable)
+      REQUIRES(node_.mutex_, slot.lock);
+  void forget_slot(PageSlot& slot) REQUIRES(node_.mutex_, slot.lock);
+  bool evict_leaf(Leaf& leaf, Stamp durable, bool force) REQUIRES(node_.mutex_);
+
+  // Stamps, publishes, appends; all records get the same stamp. now_ns: mtime and ctime become that at least;
+  // 0: they stay. The object's change_lock is held, so that the times in the records stand in the right order to
+  // explicit ones.
   template <class Publish>
-  Stamp log(std::unique_ptr<OpRecord> record, Room& room, int64_t now_ns, Publish publish)
-      REQUIRES(node_.mutex_) {
+  Stamp log_all(std::span<std::unique_ptr<OpRecord>> records, Room& room, int64_t now_ns,
+                Publish publish) REQUIRES(node_.mutex_) {
     LogSlot slot(impl_);
     const Stamp stamp = slot.stamp(std::max(node_.last_stamp_, mnode_.stamp.load(acquire)));
     node_.last_stamp_ = stamp;
     publish();
     if (now_ns != 0)
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
-    if (record != nullptr) {
-      const MetaSums sums = impl_.deltas.read(mnode_);
-      record->mtime_ns = sums.mtime_ns;
-      record->ctime_ns = sums.ctime_ns;
+    if (records.empty()) return stamp;
+    const MetaSums sums = impl_.deltas.read(mnode_);
+    for (auto& record : records) {
+      if (!std::holds_alternative<SetAttrOp>(record->op)) {
+        record->mtime_ns = sums.mtime_ns;
+        record->ctime_ns = sums.ctime_ns;
+      }
+      room.appended(record->cost_bytes);
       slot.append(std::move(record));
-      room.appended();
     }
     return stamp;
+  }
+  template <class Publish>
+  Stamp log(std::unique_ptr<OpRecord> record, Room& room, int64_t now_ns, Publish publish)
+      REQUIRES(node_.mutex_) {
+    return log_all({&record, record != nullptr ? size_t{1} : size_t{0}}, room, now_ns, publish);
   }
 
   MemFs::Impl& impl_;

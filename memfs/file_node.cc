@@ -1,5 +1,8 @@
 #include "memfs/file_node.h"
 
+#include <iterator>
+#include <new>
+
 #include "memfs/file_access.h"
 
 namespace scalefs::memfs {
@@ -22,10 +25,14 @@ DirtyLeaves::Leaves& DirtyLeaves::collect() {
   return leaves_;
 }
 
-bool DirtyLeaves::take(Leaf& leaf) {
-  if (leaves_.erase(leaf.begin) == 0) return false;
-  leaf.listed.store(false, release);  // ordered by the slots' locks; see note()
-  return true;
+DirtyLeaves::Leaves::iterator DirtyLeaves::end_look(Leaves::iterator at, bool keep) {
+  if (!keep) return leaves_.erase(at);
+  at->second->listed.store(true, release);
+  return std::next(at);
+}
+
+bool DirtyLeaves::remove(Leaf& leaf) {
+  return !leaf.listed.load(acquire) || leaves_.erase(leaf.begin) != 0;
 }
 
 void DirtyLeaves::push(Leaf& leaf) {
@@ -38,7 +45,8 @@ void DirtyLeaves::push(Leaf& leaf) {
 FileNode::FileNode(uint64_t size, uint64_t blocks_512, bool loaded)
     : size_(size),
       mapped_pages_(static_cast<int64_t>(blocks_512 / (kBlockBytes / 512))),
-      logged_size_(size) {
+      logged_size_(size),
+      tail_unknown_(loaded) {
   // A new file's pages are holes until a checkpoint knows the file.
   if (!loaded) overlay_.set_hole(0, Overlay::kEnd, Overlay::kUnsettled);
 }
@@ -67,16 +75,12 @@ void FileAccess::drop_all() {
   Room room(impl_);
   {
     MutexLock lock(node_.mutex_);
+    // What only the checkpoint knows to be unwritten is not asked for here.
+    room.blocks += count_absent(AbsentPages{}, 0, kEndPage).unwritten;
     drop_pages(0, kEndPage, room);
   }
   impl_.data->cached.remove(node_.cached_link_);
   impl_.data->dirty.remove(mnode_.dirty_link);
-}
-
-void MemFs::Impl::mark_times_dirty(Mnode& mnode) {
-  if (!logging()) return;
-  if (!mnode.times_unlogged.load(relaxed)) mnode.times_unlogged.store(true, release);
-  data->dirty.add(mnode.dirty_link, mnode);
 }
 
 }  // namespace scalefs::memfs

@@ -64,10 +64,12 @@ class DirtyLeaves {
   Leaves& collect();
   // May be true when nothing is dirty any more. seq_cst: pairs with LinkQueue's visit.
   bool any() const { return !leaves_.empty() || fresh_.load(seq_cst) != nullptr; }
-  // Off the set; the caller then looks at the slots, and puts the leaf back if need be.
-  // False: it was not collected yet.
-  bool take(Leaf& leaf);
-  void put_back(Leaf& leaf);
+  // Around a look at the leaf's slots: unlisted first, so that a page that becomes dirty behind the look lists
+  // the leaf again. Answers what follows in the set.
+  static void begin_look(Leaf& leaf) { leaf.listed.store(false, release); }
+  Leaves::iterator end_look(Leaves::iterator at, bool keep);
+  // For a leaf without dirty pages that is about to be freed. False: it was noted since collect().
+  bool remove(Leaf& leaf);
 
  private:
   void push(Leaf& leaf);
@@ -111,9 +113,13 @@ class FileNode {
   Overlay overlay_ GUARDED_BY(mutex_);
   uint64_t logged_size_ GUARDED_BY(mutex_);
   Stamp last_stamp_ GUARDED_BY(mutex_) = 0;
-  // Pages sampled and not finished; which ones the slots know.
-  uint64_t in_writeback_ GUARDED_BY(mutex_) = 0;
-  uint64_t writebacks_begun_ GUARDED_BY(mutex_) = 0;
+  // Calls of begin_writeback, and how many pages of each are not finished.
+  uint64_t writeback_ticket_ GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, size_t> outstanding_ GUARDED_BY(mutex_);
+  uint64_t evict_hand_ GUARDED_BY(mutex_) = 0;
+  // The file was loaded and has not grown since: a crash may have left mapped pages behind its end. Written under
+  // the mutex; relaxed.
+  Atomic<bool> tail_unknown_;
   // allocate() was called, or the backend told of unwritten pages. Written under the mutex; relaxed.
   Atomic<bool> maybe_unwritten_{false};
   // Where sequential reading would miss next; a hint, relaxed.

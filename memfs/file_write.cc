@@ -54,7 +54,7 @@ FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset
   if (page != nullptr) {
     racy_store(page + in, bytes.get() + in, count);
   } else {
-    slot.page.store(bytes.release(), release);  // pairs with copy_slot
+    slot.page.store(bytes.release(), seq_cst);  // pairs with copy_slot, and with has_pages
     slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kZero), relaxed);
     impl_.data->count_page(1);
   }
@@ -150,6 +150,7 @@ FileAccess::Put FileAccess::extend_locked(uint64_t offset, size_t count, PagePtr
 }
 
 Result<size_t> FileAccess::write_extending(uint64_t offset, ConstBytes from, Room& room) {
+  SCALEFS_TRY_VOID(settle_tail());
   std::array<PagePtr, kChunkPages + 1> pages;
   for (size_t done = 0, i = 0; done < from.size(); ++i) {
     const size_t count = part_in_page(offset + done, from.size() - done);
@@ -242,6 +243,7 @@ FileAccess::Put FileAccess::known_locked(uint64_t offset, size_t count, uint64_t
 // it prepares again. After some defeats it prepares under the mutex, from a copy of its own.
 Result<uint64_t> FileAccess::append(ConstBytes from) {
   if (from.empty()) return node_.size();
+  SCALEFS_TRY_VOID(settle_tail());
   const uint64_t pages_max = pages_of(from.size()) + 1;
   Room room(impl_);
   SCALEFS_TRY_VOID(

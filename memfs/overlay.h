@@ -28,6 +28,10 @@ class Overlay {
 
   // Pages [from, to) are holes.
   void set_hole(uint64_t from, uint64_t to, Stamp stamp) { set(from, to, Kind::hole, stamp); }
+  // They are allocated, and zero.
+  void set_unwritten(uint64_t from, uint64_t to, Stamp stamp) {
+    set(from, to, Kind::unwritten, stamp);
+  }
   // What are holes in [from, to) becomes unwritten. `bare_is_hole`: no checkpoint stands behind.
   void fill(uint64_t from, uint64_t to, Stamp stamp, bool bare_is_hole);
   // Without a checkpoint a hole needs no interval.

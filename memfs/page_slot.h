@@ -32,8 +32,8 @@ struct alignas(64) PageSlot {
   bool reserved GUARDED_BY(lock) = false;   // one block is held: dirty, or unwritten
   bool writeback GUARDED_BY(lock) = false;  // sampled, and not finished yet
   SeqCount seq;  // odd while page, kZero or the page's bytes change; written under `lock`
-  // kBlockBytes, written through racy_store; null: not in memory. Changed under `lock` with seq odd; a release
-  // store that pairs with the acquire load of a reader. Retired by epoch.
+  // kBlockBytes, written through racy_store; null: not in memory. Changed under `lock` with seq odd; stores pair
+  // with the acquire load of a reader, and are seq_cst for the sake of LinkQueue. Retired by epoch.
   Atomic<std::byte*> page{nullptr};
   // Raised by truncate and punch: what was sampled before is stale.
   uint64_t generation GUARDED_BY(lock) = 0;
@@ -41,6 +41,8 @@ struct alignas(64) PageSlot {
   Stamp stamp GUARDED_BY(lock) = 0;
   BlockNo block GUARDED_BY(lock);
   uint32_t crc GUARDED_BY(lock) = 0;
+  // While in writeback: which call of begin_writeback took it.
+  uint64_t ticket GUARDED_BY(lock) = 0;
 
   bool has(uint8_t bit) const { return (view.load(relaxed) & bit) != 0; }  // a hint, or under the lock
   bool is_mapped() const REQUIRES(lock) {

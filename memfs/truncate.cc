@@ -74,7 +74,7 @@ void FileAccess::drop_pages(uint64_t from, uint64_t to, Room& room) {
 
 // Absent slots stay so while we hold the mutex.
 void FileAccess::free_leaf(Leaf& leaf) {
-  if (leaf.listed.load(acquire) && !node_.dirty_.take(leaf)) return;  // just noted: it stays, empty
+  if (!node_.dirty_.remove(leaf)) return;  // it stays, empty
   for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
     PageSlot& slot = leaf.slot(page);
     SpinLock lock(slot.lock);
@@ -103,7 +103,7 @@ void FileAccess::zero_part(uint64_t from, uint64_t to, Room& room) {
   SpinLock lock(slot.lock);
   std::byte* page = slot.page.load(relaxed);
   if (page == nullptr) return;
-  take_block(slot, room);
+  (void)take_block(slot, room);
   const bool was_mapped = slot.is_mapped();
   slot.seq.begin_write();
   racy_zero(page + from % kBlockBytes, to - from);
@@ -134,10 +134,8 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, Room& room,
   node_.dirty_.collect();
   mark_holes(cut, kEndPage);  // nothing throws behind this
   node_.logged_size_ = std::min(node_.logged_size_, size);
-  if (record != nullptr) {
-    auto& op = std::get<TruncateOp>(record->op);
-    op.covered_size = node_.logged_size_ = covered_size(size);
-  }
+  if (record != nullptr)
+    std::get<TruncateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
   node_.overlay_.settle(log(std::move(record), room, now_ns, [&] { set_size(size); }));
   drop_pages(cut, kEndPage, room);
   room.blocks += gone.unwritten;
@@ -150,6 +148,45 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, Room& room,
     clear_inside(size >> kBlockShift);
     zero_part(size, cut << kBlockShift, room);
   }
+}
+
+// What was made durable of data without its size, before a crash, must not come up again when the
+// file grows over it.
+Status FileAccess::settle_tail() {
+  while (node_.tail_unknown_.load(relaxed)) {
+    const uint64_t end = pages_of(node_.size());
+    SCALEFS_TRY(const AbsentPages absent, find_absent(end, kEndPage));
+    Room room(impl_);
+    const uint64_t runs = absent.runs.size();
+    SCALEFS_TRY_VOID(room.take(Need{.log_bytes = runs * kRecordLogBytes,
+                                    .metadata_ops = static_cast<uint32_t>(runs),
+                                    .always = true}));
+    std::vector<std::unique_ptr<OpRecord>> records;
+    for (const AbsentPages::Run& run : absent.runs) {
+      if (run.unwritten) continue;
+      records.push_back(impl_.make_record(
+          PunchOp{.target = mnode_.number, .from_page = run.from, .to_page = run.to,
+                  .covered_size = 0},
+          kRecordLogBytes));
+    }
+    MutexLock change(mnode_.change_lock);
+    MutexLock lock(node_.mutex_);
+    if (!still_good(absent) || !node_.tail_unknown_.load(relaxed) ||
+        pages_of(node_.size()) != end)
+      continue;
+    node_.dirty_.collect();
+    for (const auto& record : records) {
+      auto& op = std::get<PunchOp>(record->op);
+      const AbsentPages::Count gone = count_absent(absent, op.from_page, op.to_page);
+      mark_holes(op.from_page, op.to_page);
+      op.covered_size = node_.logged_size_;
+      node_.mapped_pages_.fetch_sub(static_cast<int64_t>(gone.mapped), relaxed);
+      drop_pages(op.from_page, op.to_page, room);
+    }
+    if (!records.empty()) node_.overlay_.settle(log_all(records, room, 0, [] {}));
+    node_.tail_unknown_.store(false, relaxed);
+  }
+  return {};
 }
 
 Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
@@ -165,6 +202,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
   auto record = impl_.make_record(
       TruncateOp{.target = mnode_.number, .size = size, .covered_size = 0}, need.log_bytes);
   for (;;) {
+    if (size > node_.size()) SCALEFS_TRY_VOID(settle_tail());
     // A file that becomes empty maps nothing: there is nothing to count.
     AbsentPages absent;
     const bool count = size != 0 || node_.maybe_unwritten_.load(relaxed);
@@ -174,6 +212,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
     uint64_t missing = 0;
     Put ready;
     {
+      MutexLock change(mnode_.change_lock);
       MutexLock lock(node_.mutex_);
       if (count ? !still_good(absent) : node_.maybe_unwritten_.load(relaxed)) continue;
       ready = resize_ready(size, room, &missing);

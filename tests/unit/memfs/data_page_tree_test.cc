@@ -52,6 +52,7 @@ TEST(PageTree, LastPageOfTheLargestFile) {
 }
 
 TEST(PageTree, RandomInsertRemoveWalk) {
+  epoch::drain();
   const int64_t before = memory_bytes(MemoryClass::page_tree);
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

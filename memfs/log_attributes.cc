@@ -1,0 +1,80 @@
+// The list of objects with something that no record carries, and the record for what no page brings.
+#include <algorithm>
+
+#include "memfs/file_access.h"
+
+namespace scalefs::memfs {
+namespace {
+
+bool is_dirty(MemFs::Impl& impl, Mnode& mnode) {
+  // Seq_cst pairs with mark_times_dirty: it marks and then lists, we unlist and then look.
+  if (mnode.times_unlogged.load(seq_cst)) return true;
+  return mnode.is_file() && FileAccess(impl, mnode).has_unlogged();
+}
+
+}  // namespace
+
+void MemFs::Impl::mark_times_dirty(Mnode& mnode) {
+  if (!logging()) return;
+  if (!mnode.times_unlogged.load(relaxed)) mnode.times_unlogged.store(true, seq_cst);
+  data->dirty.add(mnode.dirty_link, mnode);
+}
+
+std::vector<MnodeNo> MemFs::dirty_files(size_t count) {
+  std::vector<MnodeNo> found;
+  if (count == 0) return found;
+  using Verdict = LinkQueue::Verdict;
+  impl_->data->dirty.visit(
+      [&](Mnode& mnode) {
+        if (found.size() == count) return Verdict::stop;
+        if (!is_dirty(*impl_, mnode)) return Verdict::drop;
+        found.push_back(mnode.number);
+        return Verdict::rotate;
+      },
+      [&](Mnode& mnode) { return is_dirty(*impl_, mnode); });
+  return found;
+}
+
+// Two records with one stamp at the most: access time, and for a file its size and times.
+void MemFs::log_attributes(MnodeNo number) {
+  Impl& impl = *impl_;
+  if (!impl.logging()) return;
+  Room room(impl);
+  room.adopt(Need{.log_bytes = attributes_log_bytes(), .metadata_ops = 2});
+  auto pinned = Pin::of(impl, number);
+  if (!pinned.ok()) return;
+  Mnode& mnode = **pinned;
+  SetAttrOp atime;
+  atime.target = number;
+  auto times = impl.make_record(std::move(atime), kRecordLogBytes);
+  MutexLock change(mnode.change_lock);
+  const bool times_open = mnode.times_unlogged.exchange(false, seq_cst);
+  if (mnode.is_file()) {
+    FileAccess(impl, mnode).log_open_attributes(times_open, std::move(times), room);
+    return;
+  }
+  if (!times_open) return;
+  LogSlot slot(impl);
+  (void)slot.stamp(impl.deltas.read(mnode).stamp);
+  std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read(mnode).atime_ns;
+  slot.append(std::move(times));
+  room.appended(kRecordLogBytes);
+}
+
+void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times,
+                                     Room& room) {
+  auto record = impl_.make_record(ExtentsOp{mnode_.number, {}, 0}, kRecordLogBytes);
+  MutexLock lock(node_.mutex_);
+  const uint64_t covered = covered_size(node_.size());
+  if (!times_open && covered == node_.logged_size_) return;
+  std::get<ExtentsOp>(record->op).covered_size = node_.logged_size_ = covered;
+  std::vector<std::unique_ptr<OpRecord>> records;
+  records.push_back(std::move(record));
+  if (times_open) {
+    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read(mnode_).atime_ns;
+    records.push_back(std::move(times));
+  }
+  node_.overlay_.settle(log_all(records, room, 0, [] {}));
+}
+
+}  // namespace scalefs::memfs
