@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <thread>
 
 namespace scalefs::volume {
@@ -105,10 +104,10 @@ TEST(Committer, OneCutAnswersAllWhoGatheredDuringTheOneBefore) {
   work.log();
   std::thread first([&] { (void)committer.wait(committer.ticket()); });
   work.wait_for_cut(1);
-  std::atomic<int> answered = 0;
+  Atomic<int> answered{0};
   for (int i = 0; i < 20; ++i) {
     work.log();
-    committer.park(committer.ticket(), [&](Status status) { answered += status.ok() ? 1 : 0; });
+    committer.park(committer.ticket(), [&](Status status) { answered.fetch_add(status.ok() ? 1 : 0, relaxed); });
   }
   const Committer::Ticket ticket = committer.ticket();
   work.release();
@@ -116,7 +115,7 @@ TEST(Committer, OneCutAnswersAllWhoGatheredDuringTheOneBefore) {
   EXPECT_TRUE(committer.wait(ticket).ok());
   committer.stop();
   thread.join();
-  EXPECT_EQ(answered, 20);
+  EXPECT_EQ(answered.load(relaxed), 20);
   EXPECT_EQ(work.cuts(), 2u);
 }
 
@@ -155,19 +154,19 @@ TEST(Committer, ManyThreadsShareCuts) {
   Committer committer(work, true, 0);
   std::thread leader([&] { committer.run(); });
   std::vector<std::thread> threads;
-  std::atomic<int> failures = 0;
+  Atomic<int> failures{0};
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
         work.log();
-        if (!committer.wait(committer.ticket()).ok()) ++failures;
+        if (!committer.wait(committer.ticket()).ok()) failures.fetch_add(1, relaxed);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   committer.stop();
   leader.join();
-  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(failures.load(relaxed), 0);
   EXPECT_LE(work.cuts(), 401u);
 }
 
