@@ -40,6 +40,21 @@ uint64_t FileAccess::count_holes(const AbsentPages& absent, uint64_t from, uint6
   return holes;
 }
 
+// The holes of the range go to the overlay, with and without slots, so that they make long intervals.
+void FileAccess::mark_unwritten(const AbsentPages& absent, uint64_t from, uint64_t to) {
+  std::vector<Piece> holes;
+  walk(absent, from, to, [&](const Piece& piece) {
+    if (piece.kind != MapKind::hole) return true;
+    if (!holes.empty() && holes.back().to == piece.from) {
+      holes.back().to = piece.to;
+    } else {
+      holes.push_back(piece);
+    }
+    return true;
+  });
+  for (const Piece& hole : holes) node_.overlay_.set_unwritten(hole.from, hole.to);
+}
+
 // Slots in [from, to) that stand for holes stand for unwritten pages from now on. How many.
 uint64_t FileAccess::fill_slots(uint64_t from, uint64_t to) {
   uint64_t filled = 0;
@@ -105,8 +120,7 @@ Status FileAccess::fill(const ByteRange& range, bool may_grow) {
 void FileAccess::fill_locked(const ByteRange& range, uint64_t size, const AbsentPages& absent,
                              Room& room, std::unique_ptr<OpRecord> record) {
   const uint64_t bare = count_holes(absent, range.first(), range.last(), true);
-  node_.overlay_.fill(range.first(), range.last(), Overlay::kUnsettled, !backed_);
-  node_.maybe_unwritten_.store(true, relaxed);
+  mark_unwritten(absent, range.first(), range.last());
   if (record != nullptr)
     std::get<AllocateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
   node_.overlay_.settle(log(std::move(record), room, impl_.now_ns(), [&] { set_size(size); }));
@@ -184,10 +198,9 @@ void FileAccess::clear_locked(const ByteRange& range, bool unwritten, uint64_t s
                         count_holes(absent, right, range.last(), true);
   node_.dirty_.collect();
   if (unwritten) {
-    node_.overlay_.fill(range.first(), left, Overlay::kUnsettled, !backed_);
-    node_.overlay_.fill(right, range.last(), Overlay::kUnsettled, !backed_);
-    node_.overlay_.set_unwritten(from, to, Overlay::kUnsettled);
-    node_.maybe_unwritten_.store(true, relaxed);
+    mark_unwritten(absent, range.first(), left);
+    mark_unwritten(absent, right, range.last());
+    node_.overlay_.set_unwritten(from, to);
   } else if (range.has_inner()) {
     mark_holes(from, to);
   }
@@ -199,7 +212,7 @@ void FileAccess::clear_locked(const ByteRange& range, bool unwritten, uint64_t s
   node_.overlay_.settle(
       log_all(records, room, impl_.now_ns(), [&] { set_size(size); }));
   drop_pages(from, to, room);
-  room.blocks += gone.unwritten;
+  room.blocks += gone.reserved;
   node_.mapped_pages_.fetch_sub(static_cast<int64_t>(gone.mapped), relaxed);
   const uint64_t first_end = std::min(range.end, from << kBlockShift);
   zero_part(range.begin, first_end, room);

@@ -105,9 +105,7 @@ void MemFs::finish_inline(MnodeNo file, std::vector<SampledPage> pages) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) return FileAccess(*impl_, **pin).finish_inline(pages);
   Room room(*impl_);
-  room.adopt(Need{.log_bytes = inline_log_bytes(pages.size()),
-                  .blocks = pages.size(),
-                  .metadata_ops = 1});
+  room.adopt(Need{.log_bytes = inline_log_bytes(pages.size()), .metadata_ops = 1});
 }
 
 void MemFs::abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages) {

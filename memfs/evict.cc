@@ -35,13 +35,29 @@ bool FileAccess::evict_slot(PageSlot& slot, uint64_t page, Stamp durable, bool f
 // A slot that the overlay and the checkpoint can restore.
 bool FileAccess::can_forget(PageSlot& slot, uint64_t page, Stamp durable) {
   if (slot.page.load(relaxed) != nullptr || slot.dirty || slot.writeback) return false;
-  if (slot.map != MapKind::block) return true;
-  return slot.stamp <= durable && !node_.overlay_.at(page);
+  if (slot.map == MapKind::block) return slot.stamp <= durable && !node_.overlay_.at(page);
+  // An unwritten page's block is remembered by the overlay.
+  return !slot.reserved || node_.overlay_.at(page) == Overlay::Kind::unwritten;
+}
+
+// Takes pages away from unwritten intervals that were written since, as far as the checkpoint has that.
+void FileAccess::uncover_leaf(Leaf& leaf, Stamp durable) {
+  if (node_.overlay_.empty()) return;
+  for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
+    if (node_.overlay_.at(page) != Overlay::Kind::unwritten) continue;
+    {
+      PageSlot& slot = leaf.slot(page);
+      SpinLock lock(slot.lock);
+      if (slot.map != MapKind::block && slot.map != MapKind::memory) continue;
+      if (slot.stamp > durable) continue;
+    }
+    node_.overlay_.forget(page, page + 1);
+  }
 }
 
 void FileAccess::forget_slot(PageSlot& slot) {
   slot.map = MapKind::absent;
-  slot.reserved = false;  // an unwritten page keeps its block also without a slot
+  slot.reserved = false;  // see can_forget
   slot.seq.begin_write();
   slot.view.fetch_and(static_cast<uint8_t>(~(PageSlot::kZero | PageSlot::kInside)), relaxed);
   slot.seq.end_write();
@@ -49,6 +65,7 @@ void FileAccess::forget_slot(PageSlot& slot) {
 
 // False: pages are left in the leaf.
 bool FileAccess::evict_leaf(Leaf& leaf, Stamp durable, bool force) {
+  uncover_leaf(leaf, durable);
   bool empty = true;
   bool bare = true;
   for (uint64_t page = leaf.begin; page < leaf.end; ++page) {

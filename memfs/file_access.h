@@ -76,8 +76,8 @@ struct AbsentPages {
     bool unwritten;
   };
   struct Count {
-    uint64_t mapped = 0;     // unwritten ones included
-    uint64_t unwritten = 0;
+    uint64_t mapped = 0;    // unwritten ones included
+    uint64_t reserved = 0;  // those for which a block is reserved
   };
   std::vector<Run> runs;  // ascending
   Stamp durable = 0;
@@ -147,7 +147,7 @@ class FileAccess {
   bool forget_mapping(uint64_t page, BlockNo block);
   // What the slot stands for when no backend needs to be asked; false when one must be.
   bool resolve(PageSlot& slot, uint64_t page) REQUIRES(node_.mutex_, slot.lock);
-  void set_zero(PageSlot& slot, MapKind map) REQUIRES(slot.lock);
+  void set_zero(PageSlot& slot, MapKind map, bool reserved) REQUIRES(slot.lock);
   void mark_holes(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
   // The durable stamp, up to which the overlay has nothing any more.
   Stamp purge_overlay() REQUIRES(node_.mutex_);
@@ -160,6 +160,7 @@ class FileAccess {
     uint64_t from, to;
     bool known;  // has a slot
     MapKind kind = MapKind::hole;
+    bool reserved = false;  // one without a slot: a block is reserved for each page
   };
   // Answers whether to go on.
   using PieceVisitor = std::function<bool(const Piece&)>;
@@ -234,6 +235,8 @@ class FileAccess {
   Status fill(const ByteRange& range, bool may_grow);
   void fill_locked(const ByteRange& range, uint64_t size, const AbsentPages& absent, Room& room,
                    std::unique_ptr<OpRecord> record) REQUIRES(node_.mutex_);
+  void mark_unwritten(const AbsentPages& absent, uint64_t from, uint64_t to)
+      REQUIRES(node_.mutex_);
   uint64_t fill_slots(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
   void fill_pages(uint64_t from, uint64_t to, uint64_t bare, Room& room) REQUIRES(node_.mutex_);
   // Holes in [from, to); bare: only those without a slot.
@@ -266,6 +269,7 @@ class FileAccess {
   bool can_forget(PageSlot& slot, uint64_t page, Stamp durable)
       REQUIRES(node_.mutex_, slot.lock);
   void forget_slot(PageSlot& slot) REQUIRES(node_.mutex_, slot.lock);
+  void uncover_leaf(Leaf& leaf, Stamp durable) REQUIRES(node_.mutex_);
   bool evict_leaf(Leaf& leaf, Stamp durable, bool force) REQUIRES(node_.mutex_);
 
   // Stamps, publishes, appends; all records get the same stamp. now_ns: mtime and ctime become that at least;

@@ -18,10 +18,10 @@ Status FileAccess::load(Put why, uint64_t page) {
   return Errno(ENOSPC);
 }
 
-void FileAccess::set_zero(PageSlot& slot, MapKind map) {
+void FileAccess::set_zero(PageSlot& slot, MapKind map, bool reserved) {
   slot.map = map;
   slot.stamp = 0;
-  slot.reserved = backed_ && map == MapKind::unwritten;
+  slot.reserved = reserved;
   slot.seq.begin_write();
   slot.view.fetch_or(PageSlot::kZero, relaxed);
   slot.seq.end_write();
@@ -29,8 +29,9 @@ void FileAccess::set_zero(PageSlot& slot, MapKind map) {
 
 bool FileAccess::resolve(PageSlot& slot, uint64_t page) {
   const std::optional<Overlay::Kind> kind = node_.overlay_.at(page);
-  if (kind ? *kind == Overlay::Kind::filled : backed_) return false;
-  set_zero(slot, kind == Overlay::Kind::unwritten ? MapKind::unwritten : MapKind::hole);
+  if (!kind && backed_) return false;
+  const bool unwritten = kind == Overlay::Kind::unwritten;
+  set_zero(slot, unwritten ? MapKind::unwritten : MapKind::hole, unwritten && backed_);
   return true;
 }
 
@@ -83,11 +84,10 @@ Status FileAccess::install_mapping(uint64_t first, const std::vector<LoadedPage>
     if (slot.map != MapKind::absent || resolve(slot, page)) continue;  // memory knows better
     switch (loaded.kind) {
       case LoadedPage::Kind::hole:
-        set_zero(slot, node_.overlay_.at(page) ? MapKind::unwritten : MapKind::hole);
+        set_zero(slot, MapKind::hole, false);
         break;
       case LoadedPage::Kind::unwritten:
-        set_zero(slot, MapKind::unwritten);
-        node_.maybe_unwritten_.store(true, relaxed);
+        set_zero(slot, MapKind::unwritten, false);
         break;
       case LoadedPage::Kind::block:
         slot.map = MapKind::block;

@@ -75,8 +75,7 @@ void FileAccess::drop_all() {
   Room room(impl_);
   {
     MutexLock lock(node_.mutex_);
-    // What only the checkpoint knows to be unwritten is not asked for here.
-    room.blocks += count_absent(AbsentPages{}, 0, kEndPage).unwritten;
+    room.blocks += count_absent(AbsentPages{}, 0, kEndPage).reserved;
     drop_pages(0, kEndPage, room);
   }
   impl_.data->cached.remove(node_.cached_link_);

@@ -30,8 +30,9 @@
 // Sizes. logged_size is the size that the log has. Every record of the file carries covered_size, computed
 // under the mutex: the size, or less, when a page at or beyond logged_size holds data that no record has (P2).
 //
-// One block is reserved for each dirty page and each unwritten page (`reserved` of the slot; unwritten
-// pages without a slot have theirs too). A write that finds the block reserved gives its own back.
+// One block is reserved for each dirty page, and for each unwritten page that was allocated since the file came
+// into memory: `reserved` of the slot, or the overlay's interval for pages without one. A write that
+// finds the block reserved gives its own back.
 //
 // Memory only: nothing is dirty, absent means hole, slots with content are MapKind::memory for ever.
 #pragma once
@@ -120,8 +121,6 @@ class FileNode {
   // The file was loaded and has not grown since: a crash may have left mapped pages behind its end. Written under
   // the mutex; relaxed.
   Atomic<bool> tail_unknown_;
-  // allocate() was called, or the backend told of unwritten pages. Written under the mutex; relaxed.
-  Atomic<bool> maybe_unwritten_{false};
   // Where sequential reading would miss next; a hint, relaxed.
   Atomic<uint64_t> next_miss_{0};
   // In the list of files that have pages in memory (evict.cc).

@@ -21,7 +21,7 @@ Result<AbsentPages> FileAccess::find_absent(uint64_t from, uint64_t to) {
       MutexLock lock(node_.mutex_);
       const std::optional<Overlay::Kind> kind = node_.overlay_.at(page);
       until = std::min(to, node_.overlay_.same_until(page));
-      if (kind && *kind != Overlay::Kind::filled) {
+      if (kind) {
         page = until;
         continue;
       }
@@ -61,17 +61,16 @@ bool FileAccess::walk_bare(const AbsentPages& absent, uint64_t from, uint64_t to
     const std::optional<Overlay::Kind> kind = node_.overlay_.at(from);
     uint64_t until = std::min(to, node_.overlay_.same_until(from));
     Piece piece{.from = from, .to = until, .known = false};
-    if (kind == Overlay::Kind::unwritten) {
-      piece.kind = MapKind::unwritten;
-    } else if (kind == Overlay::Kind::hole) {
-      piece.kind = MapKind::hole;
+    if (kind) {
+      piece.reserved = kind == Overlay::Kind::unwritten;
+      piece.kind = piece.reserved ? MapKind::unwritten : MapKind::hole;
     } else {
       const auto run = std::upper_bound(
           absent.runs.begin(), absent.runs.end(), from,
           [](uint64_t page, const AbsentPages::Run& r) { return page < r.to; });
       if (run == absent.runs.end() || run->from > from) {
         if (run != absent.runs.end()) until = std::min(until, run->from);
-        piece.kind = kind == Overlay::Kind::filled ? MapKind::unwritten : MapKind::hole;
+        piece.kind = MapKind::hole;
       } else {
         until = std::min(until, run->to);
         piece.kind = run->unwritten ? MapKind::unwritten : MapKind::block;
@@ -115,7 +114,7 @@ AbsentPages::Count FileAccess::count_absent(const AbsentPages& absent, uint64_t 
   walk(absent, from, to, [&](const Piece& piece) {
     const uint64_t pages = piece.to - piece.from;
     if (!piece.known && piece.kind != MapKind::hole) count.mapped += pages;
-    if (!piece.known && piece.kind == MapKind::unwritten) count.unwritten += pages;
+    if (piece.reserved) count.reserved += pages;
     return true;
   });
   return count;

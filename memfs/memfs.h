@@ -119,9 +119,10 @@ class MemFs {
   // room was reserved by the caller.
   std::vector<BlockNo> finish_writeback(MnodeNo file, const std::vector<SampledPage>& pages,
                                         const ExtentsOp& runs);
-  // The same for data that travels in the record.
+  // The same for data that travels in the record. The caller has spent the blocks of all of them.
   void finish_inline(MnodeNo file, std::vector<SampledPage> pages);
-  // The I/O failed: the pages are dirty again.
+  // The I/O failed: the pages are dirty again. The caller holds one reserved block for each, which the pages
+  // take back.
   void abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages);
   // Logs times and size that no record carries yet (reads under relatime, writes whose pages were logged
   // before). Nothing when there are none.

@@ -30,29 +30,6 @@ void Overlay::set(uint64_t from, uint64_t to, Kind kind, Stamp stamp) {
   merge_around(from, to);
 }
 
-void Overlay::fill(uint64_t from, uint64_t to, Stamp stamp, bool bare_is_hole) {
-  if (from >= to) return;
-  split(from);
-  split(to);
-  uint64_t page = from;
-  auto it = ranges_.lower_bound(from);
-  while (page < to) {
-    if (it != ranges_.end() && it->first == page) {
-      Range& range = it->second;
-      if (range.kind == Kind::hole) range.kind = Kind::unwritten;
-      range.stamp = std::max(range.stamp, stamp);
-      page = range.to;
-      ++it;
-    } else {
-      const uint64_t next = it == ranges_.end() ? to : std::min(to, it->first);
-      const Kind kind = bare_is_hole ? Kind::unwritten : Kind::filled;
-      ranges_.emplace_hint(it, page, Range{next, kind, stamp});
-      page = next;
-    }
-  }
-  merge_around(from, to);
-}
-
 // Joins neighbours of one kind in and around [from, to). The younger stamp holds the older one longer
 // than need be, which is harmless.
 void Overlay::merge_around(uint64_t from, uint64_t to) {
@@ -84,7 +61,9 @@ void Overlay::settle(Stamp stamp) {
 }
 
 void Overlay::purge(Stamp durable) {
-  std::erase_if(ranges_, [=](const auto& item) { return item.second.stamp <= durable; });
+  std::erase_if(ranges_, [=](const auto& item) {
+    return item.second.kind == Kind::hole && item.second.stamp <= durable;
+  });
 }
 
 std::optional<Overlay::Kind> Overlay::at(uint64_t page) const {

@@ -1,11 +1,14 @@
-// What truncate, punch and allocate did to ranges of a file that the checkpoint does not know yet, for
-// pages without a slot: large ranges cost no memory a page. Disjoint intervals of pages, each with the
-// stamp of its youngest record; an interval goes when the durable checkpoint covers that stamp.
+// What is known of ranges of a file's pages beyond the slots and the checkpoint, so that large ranges cost no
+// memory a page. Disjoint intervals of two kinds:
+//   hole       truncated or punched, or the file is new. Goes when the durable checkpoint covers its
+//              youngest record, for then the checkpoint says so.
+//   unwritten  allocated here, with one reserved block for each page of it that has no slot. Stays, for it
+//              keeps these reservations; what another mount allocated is not here and has none.
 //
-// Rules. A slot that is not absent overrides the overlay. A slot that knows more than the overlay and the checkpoint
-// together (a block, content) may become absent only where no interval is left.
+// Rules. A slot that is not absent overrides the overlay. A slot with a block or content may become absent
+// only where no interval is left; an unwritten one may be taken away there for that (forget()).
 //
-// Under the file's mutex. Throws std::bad_alloc, before it has changed anything that matters.
+// Under the file's mutex. Throws std::bad_alloc, before it has changed what its answers are.
 #pragma once
 
 #include <map>
@@ -17,28 +20,19 @@ namespace scalefs::memfs {
 
 class Overlay {
  public:
-  enum class Kind : uint8_t {
-    hole,       // truncated or punched, or the file is new
-    unwritten,  // allocated where there was a hole
-    filled,     // allocated where the checkpoint decides: its holes are unwritten now, the rest stays
-  };
+  enum class Kind : uint8_t { hole, unwritten };
   // A record that the object's creation will have; see settle().
   static constexpr Stamp kUnsettled = UINT64_MAX;
   static constexpr uint64_t kEnd = UINT64_MAX;
 
   // Pages [from, to) are holes.
   void set_hole(uint64_t from, uint64_t to, Stamp stamp) { set(from, to, Kind::hole, stamp); }
-  // They are allocated, and zero.
-  void set_unwritten(uint64_t from, uint64_t to, Stamp stamp) {
-    set(from, to, Kind::unwritten, stamp);
-  }
-  // What are holes in [from, to) becomes unwritten. `bare_is_hole`: no checkpoint stands behind.
-  void fill(uint64_t from, uint64_t to, Stamp stamp, bool bare_is_hole);
-  // Without a checkpoint a hole needs no interval.
+  void set_unwritten(uint64_t from, uint64_t to) { set(from, to, Kind::unwritten, 0); }
+  // No interval any more.
   void forget(uint64_t from, uint64_t to);
   // Intervals that wait for the creation's stamp get one that is not below it.
   void settle(Stamp stamp);
-  // Drops what the checkpoint knows.
+  // Drops the holes that the checkpoint knows.
   void purge(Stamp durable);
 
   std::optional<Kind> at(uint64_t page) const;

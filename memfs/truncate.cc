@@ -138,7 +138,7 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, Room& room,
     std::get<TruncateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
   node_.overlay_.settle(log(std::move(record), room, now_ns, [&] { set_size(size); }));
   drop_pages(cut, kEndPage, room);
-  room.blocks += gone.unwritten;
+  room.blocks += gone.reserved;
   if (cut == 0) {
     node_.mapped_pages_.store(0, relaxed);
   } else {
@@ -205,7 +205,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
     if (size > node_.size()) SCALEFS_TRY_VOID(settle_tail());
     // A file that becomes empty maps nothing: there is nothing to count.
     AbsentPages absent;
-    const bool count = size != 0 || node_.maybe_unwritten_.load(relaxed);
+    const bool count = size != 0;
     if (count) {
       SCALEFS_TRY(absent, find_absent(pages_of(size), kEndPage));
     }
@@ -214,7 +214,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
     {
       MutexLock change(mnode_.change_lock);
       MutexLock lock(node_.mutex_);
-      if (count ? !still_good(absent) : node_.maybe_unwritten_.load(relaxed)) continue;
+      if (count && !still_good(absent)) continue;
       ready = resize_ready(size, room, &missing);
       if (ready == Put::done) {
         resize(size, absent, room, std::move(record), now_ns);

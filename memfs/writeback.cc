@@ -252,10 +252,7 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   for (const SampledPage& sample : pages) {
     PageSlot* slot = node_.tree_.find(sample.page);  // it keeps its leaf in the tree
     SpinLock slot_lock(slot->lock);
-    if (!end_writeback(*slot, sample)) {
-      ++room.blocks;  // nobody else gives it back
-      continue;
-    }
+    if (!end_writeback(*slot, sample)) continue;
     slot->map = MapKind::memory;
     slot->stamp = Overlay::kUnsettled;
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ inline SetAttr to_size(uint64_t size) {
 struct FileModel {
   enum class Page : uint8_t { hole, unwritten, data };
   std::vector<uint8_t> bytes;
-  std::vector<Page> pages;  // may reach beyond the end
+  std::vector<Page> pages;     // may reach beyond the end
+  std::set<uint64_t> reserved;  // unwritten pages that this mount has allocated
 
   static uint64_t pages_for(uint64_t size) { return (size + kBlockBytes - 1) / kBlockBytes; }
   uint64_t size() const { return bytes.size(); }
@@ -40,22 +42,31 @@ struct FileModel {
     if (offset + data.size() > bytes.size()) bytes.resize(offset + data.size());
     std::copy(data.begin(), data.end(), bytes.begin() + static_cast<ptrdiff_t>(offset));
     for (uint64_t p = offset / kBlockBytes; p < pages_for(offset + data.size()); ++p)
-      page(p) = Page::data;
+      set_page(p, Page::data);
+  }
+  void set_page(uint64_t index, Page what) {
+    page(index) = what;
+    if (what == Page::unwritten) {
+      reserved.insert(index);
+    } else {
+      reserved.erase(index);
+    }
   }
   void truncate(uint64_t to) {
     bytes.resize(to);
     if (pages.size() > pages_for(to)) pages.resize(pages_for(to));
+    reserved.erase(reserved.lower_bound(pages_for(to)), reserved.end());
   }
   void clear(uint64_t offset, uint64_t length, bool unwritten, bool grow) {
     const uint64_t end = offset + length;
     for (uint64_t o = offset; o < std::min(end, size()); ++o) bytes[o] = 0;
     for (uint64_t p = pages_for(offset); p < end / kBlockBytes; ++p)
-      page(p) = unwritten ? Page::unwritten : Page::hole;
+      set_page(p, unwritten ? Page::unwritten : Page::hole);
     if (unwritten) allocate(offset, length, grow);
   }
   void allocate(uint64_t offset, uint64_t length, bool grow) {
     for (uint64_t p = offset / kBlockBytes; p < pages_for(offset + length); ++p)
-      if (page(p) == Page::hole) page(p) = Page::unwritten;
+      if (page(p) == Page::hole) set_page(p, Page::unwritten);
     if (grow && offset + length > size()) bytes.resize(offset + length);
   }
   // The error or the place.

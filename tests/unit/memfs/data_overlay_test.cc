@@ -17,26 +17,28 @@ TEST(Overlay, EmptyAnswersNothing) {
   EXPECT_EQ(overlay.same_until(5), Overlay::kEnd);
 }
 
-TEST(Overlay, HoleCutsWhatWasThere) {
+TEST(Overlay, TheLastWordCounts) {
   Overlay overlay;
-  overlay.fill(0, 100, 1, false);
+  overlay.set_unwritten(0, 100);
   overlay.set_hole(10, 20, 2);
-  EXPECT_EQ(overlay.at(9), Kind::filled);
+  EXPECT_EQ(overlay.at(9), Kind::unwritten);
   EXPECT_EQ(overlay.at(10), Kind::hole);
   EXPECT_EQ(overlay.at(19), Kind::hole);
-  EXPECT_EQ(overlay.at(20), Kind::filled);
+  EXPECT_EQ(overlay.at(20), Kind::unwritten);
   EXPECT_EQ(overlay.same_until(0), 10u);
   EXPECT_EQ(overlay.same_until(12), 20u);
   EXPECT_FALSE(overlay.at(100).has_value());
+  overlay.set_unwritten(5, 15);
+  EXPECT_EQ(overlay.same_until(0), 15u);
 }
 
-TEST(Overlay, FillingAHoleIsUnwrittenForCertain) {
+TEST(Overlay, UnwrittenOutlivesTheCheckpoint) {
   Overlay overlay;
-  overlay.set_hole(10, 20, 1);
-  overlay.fill(0, 30, 2, false);
-  EXPECT_EQ(overlay.at(5), Kind::filled);
-  EXPECT_EQ(overlay.at(15), Kind::unwritten);
-  EXPECT_EQ(overlay.at(25), Kind::filled);
+  overlay.set_hole(0, 10, 1);
+  overlay.set_unwritten(4, 6);
+  overlay.purge(UINT64_MAX - 1);
+  EXPECT_FALSE(overlay.at(3).has_value());
+  EXPECT_EQ(overlay.at(4), Kind::unwritten);
 }
 
 TEST(Overlay, NeighboursOfAKindAreJoined) {
@@ -77,15 +79,8 @@ TEST(Overlay, RandomAgainstAMapOfPages) {
           for (uint64_t p = from; p < to; ++p) model[p] = Kind::hole;
           break;
         case 1:
-          overlay.fill(from, to, 1, false);
-          for (uint64_t p = from; p < to; ++p) {
-            const auto it = model.find(p);
-            if (it == model.end()) {
-              model[p] = Kind::filled;
-            } else if (it->second == Kind::hole) {
-              it->second = Kind::unwritten;
-            }
-          }
+          overlay.set_unwritten(from, to);
+          for (uint64_t p = from; p < to; ++p) model[p] = Kind::unwritten;
           break;
         default:
           overlay.forget(from, to);
