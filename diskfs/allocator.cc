@@ -86,8 +86,8 @@ Allocator::~Allocator() {
   memory_count(MemoryClass::space_map, -static_cast<int64_t>(block_count_ / 8));
 }
 
-// The first run of `want` free blocks from where the last search ended, or the longest that a bounded
-// search finds.
+// The first run of `want` free blocks from where the last search ended, or the longest that a
+// bounded search finds.
 Result<BlockRun> Allocator::allocate_in(Group& group, uint64_t want) {
   MutexLock lock(group.mutex);
   uint64_t best = 0, best_count = 0;

@@ -3,8 +3,8 @@
 // old freed it and no pin reads that generation (P3). Knows nothing of what is on disk: the maps
 // that a checkpoint writes are computed from batches and tree nodes (P7), never from here.
 //
-// Allocation groups: each core prefers a group of its own, so cores do not meet. A group's bitmap is
-// under the group's lock; free_blocks() sums per-group counters.
+// Allocation groups: each core prefers a group of its own, so cores do not meet. A group's bitmap
+// is under the group's lock; free_blocks() sums per-group counters.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,8 @@ class Allocator {
  public:
   // Group g holds blocks [g * group_blocks, (g + 1) * group_blocks) of the device; the last may be
   // short. `taken` tells which blocks start as taken (superblocks, journal, maps, used ones).
-  Allocator(uint64_t block_count, uint64_t group_blocks, const std::function<bool(uint64_t)>& taken);
+  Allocator(uint64_t block_count, uint64_t group_blocks,
+            const std::function<bool(uint64_t)>& taken);
   ~Allocator();
 
   // A contiguous run of 1..want blocks, from the core's own group if it has room. ENOSPC only when

@@ -24,9 +24,7 @@ void content_of(const RecordedEvent& event, uint64_t block, std::byte* to) {
       std::memset(to, static_cast<int>(kDiscardedByte), kBlockBytes);
       break;
     case RecordedEvent::Kind::zeroes:
-    case RecordedEvent::Kind::flush:
-      std::memset(to, 0, kBlockBytes);
-      break;
+    case RecordedEvent::Kind::flush: std::memset(to, 0, kBlockBytes); break;
   }
 }
 

@@ -54,10 +54,8 @@ Status FaultDevice::write(BlockNo first, ConstBytes from) {
       }
       return Errno(fault.error);
     }
-    case Fault::Kind::lost:
-      return {};
-    case Fault::Kind::misdirected:
-      return inner_.write(fault.to, from);
+    case Fault::Kind::lost: return {};
+    case Fault::Kind::misdirected: return inner_.write(fault.to, from);
     case Fault::Kind::corrupted: {
       AlignedBuffer changed(from.size());
       std::copy(from.begin(), from.end(), changed.data());

@@ -44,12 +44,10 @@ Result<int> open_file(const std::string& path, const FileDeviceOptions& options,
 
 std::string open_error(const std::string& path, int error) {
   switch (error) {
-    case EINVAL:
-      return fmt::format("{} is neither a regular file nor a block device", path);
+    case EINVAL: return fmt::format("{} is neither a regular file nor a block device", path);
     case EBUSY:
       return fmt::format("{} is in use by the system (mounted, or part of another device)", path);
-    default:
-      return fmt::format("cannot open {}: {}", path, std::strerror(error));
+    default: return fmt::format("cannot open {}: {}", path, std::strerror(error));
   }
 }
 

@@ -12,8 +12,8 @@ namespace scalefs::diskfs {
 
 struct FileDeviceOptions {
   bool read_only = false;
-  bool direct = true;   // false: always buffered
-  bool lock = true;     // exclusive, or shared when the file is opened read-only
+  bool direct = true;  // false: always buffered
+  bool lock = true;    // exclusive, or shared when the file is opened read-only
   LockWait lock_wait;
   // A block device that the kernel has in use (mounted, swap, part of an array) answers EBUSY.
   bool claim = false;

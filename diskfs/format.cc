@@ -32,8 +32,7 @@ Status zero(BlockDevice& device, uint64_t first, uint64_t count) {
   AlignedBuffer zeros(std::min(count, kZeroBlocks) * kBlockBytes);
   for (uint64_t done = 0; done < count;) {
     uint64_t part = std::min(count - done, kZeroBlocks);
-    SCALEFS_TRY_VOID(
-        device.write(BlockNo(first + done), zeros.span().first(part * kBlockBytes)));
+    SCALEFS_TRY_VOID(device.write(BlockNo(first + done), zeros.span().first(part * kBlockBytes)));
     done += part;
   }
   return {};
@@ -58,8 +57,8 @@ Status wipe(BlockDevice& device, const Geometry& g, bool discard) {
   SCALEFS_TRY_VOID(zero_used(device, tail, g.block_count));
   SCALEFS_TRY_VOID(device.flush());
   if (discard) {
-    SCALEFS_TRY_VOID(device.discard(BlockNo(kSuperblockAreaBlocks),
-                                    g.data_end - kSuperblockAreaBlocks));
+    SCALEFS_TRY_VOID(
+        device.discard(BlockNo(kSuperblockAreaBlocks), g.data_end - kSuperblockAreaBlocks));
     // A device may answer a discarded block with its old content.
     SCALEFS_TRY_VOID(zero_used(device, tail, g.block_count));
   }
@@ -132,10 +131,10 @@ Result<FormatSummary> format(BlockDevice& device, const FormatOptions& options, 
   }
   auto geometry = choose_geometry(device.block_count(), options.geometry);
   if (!geometry) {
-    return refuse(why, EINVAL,
-                  fmt::format("a volume has from {} MiB to {} TiB, this has {} KiB",
-                              kVolumeBytesMin >> 20, kVolumeBytesMax >> 40,
-                              device.block_count() * (kBlockBytes / 1024)));
+    return refuse(
+        why, EINVAL,
+        fmt::format("a volume has from {} MiB to {} TiB, this has {} KiB", kVolumeBytesMin >> 20,
+                    kVolumeBytesMax >> 40, device.block_count() * (kBlockBytes / 1024)));
   }
   if (device.read_only() && !options.dry_run) return refuse(why, EROFS, "it is not writable");
   Superblock sb;

@@ -17,14 +17,14 @@
 namespace scalefs::diskfs {
 
 struct FormatOptions {
-  std::string label;            // at most kLabelBytesMax bytes
-  std::optional<Uuid> uuid;     // a random one (version 4) when left out
-  std::optional<HashKey> hash_key;   // random when left out; fix it only for images that must repeat
-  std::optional<int64_t> time_ns;    // of creation and of the root directory; now when left out
+  std::string label;                // at most kLabelBytesMax bytes
+  std::optional<Uuid> uuid;         // a random one (version 4) when left out
+  std::optional<HashKey> hash_key;  // random when left out; fix it only for images that must repeat
+  std::optional<int64_t> time_ns;   // of creation and of the root directory; now when left out
   GeometryChoice geometry;
-  bool discard = true;          // tells the host that the old content is not needed
-  bool preallocate = false;     // has the host allocate every block now
-  bool dry_run = false;         // writes nothing
+  bool discard = true;       // tells the host that the old content is not needed
+  bool preallocate = false;  // has the host allocate every block now
+  bool dry_run = false;      // writes nothing
 };
 
 struct FormatSummary {

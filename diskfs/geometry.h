@@ -1,8 +1,9 @@
-// Where things stand in a volume. Everything follows from three numbers, which the superblock keeps:
-// the volume's size, the size of an allocation group and the size of the journal (FORMAT.md,
+// Where things stand in a volume. Everything follows from three numbers, which the superblock
+// keeps: the volume's size, the size of an allocation group and the size of the journal (FORMAT.md,
 // "Geometry"). Blocks are numbered from the start of the device.
 //
-//   superblock area | journal | group table 0 | group table 1 | group maps | data ... | 2 superblocks
+//   superblock area | journal | group table 0 | group table 1 | group maps | data ... | 2
+//   superblocks
 //
 // Allocation group g is blocks [g * group_blocks, (g + 1) * group_blocks) of the device; the last
 // may be short. Groups tile the whole device, so the blocks outside the data area are part of some
@@ -33,12 +34,13 @@ inline constexpr uint64_t kDataBlocksMin = 32;
 
 inline constexpr uint64_t kTableHeaderBytes = 64;
 inline constexpr uint64_t kTableEntryBytes = 16;
-inline constexpr uint64_t kTableEntriesPerBlock = (kBlockBytes - kTableHeaderBytes) / kTableEntryBytes;
+inline constexpr uint64_t kTableEntriesPerBlock =
+    (kBlockBytes - kTableHeaderBytes) / kTableEntryBytes;
 static_assert(kTableEntriesPerBlock == 252);
 
 struct Geometry {
   uint64_t block_count = 0;
-  uint64_t group_blocks = 0;    // power of two
+  uint64_t group_blocks = 0;  // power of two
   uint64_t group_count = 0;
   uint64_t journal_first = 0;
   uint64_t journal_blocks = 0;
@@ -47,7 +49,7 @@ struct Geometry {
   uint64_t maps_first = 0;       // group 0 copy 0, group 0 copy 1, group 1 copy 0, ...
   uint64_t map_blocks = 0;       // of one copy of one group's map
   uint64_t data_first = 0;
-  uint64_t data_end = 0;         // the two superblocks at the end follow
+  uint64_t data_end = 0;  // the two superblocks at the end follow
 
   uint64_t map_first(uint64_t group, uint32_t copy) const {
     return maps_first + (group * 2 + copy) * map_blocks;
@@ -74,11 +76,11 @@ std::optional<Geometry> make_geometry(uint64_t block_count, uint64_t group_block
 struct GeometryChoice {
   uint64_t group_blocks = 0;    // 0: kGroupBlocksDefault, or what keeps within kGroupsMax groups
   uint64_t journal_blocks = 0;  // 0: 1/64 of the volume within the journal's bounds
-  bool tiny = false;            // allows volumes under kVolumeBytesMin, with a smaller journal (tests)
+  bool tiny = false;  // allows volumes under kVolumeBytesMin, with a smaller journal (tests)
 };
 
-// What mkfs chooses for a device of `block_count` blocks. Empty when that is too small or too large,
-// or when the choice is not legal.
+// What mkfs chooses for a device of `block_count` blocks. Empty when that is too small or too
+// large, or when the choice is not legal.
 std::optional<Geometry> choose_geometry(uint64_t block_count, const GeometryChoice& choice = {});
 
 }  // namespace scalefs::diskfs

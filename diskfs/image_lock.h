@@ -1,6 +1,6 @@
-// The lock of an image: an open-file-description lock (F_OFD_SETLK) on the whole file, exclusive for
-// who may write, shared for who only reads. It goes with the open file description: it survives a
-// fork (the daemon's) and ends when the last descriptor is closed, also by a kill.
+// The lock of an image: an open-file-description lock (F_OFD_SETLK) on the whole file, exclusive
+// for who may write, shared for who only reads. It goes with the open file description: it survives
+// a fork (the daemon's) and ends when the last descriptor is closed, also by a kill.
 #pragma once
 
 #include <sys/types.h>

@@ -12,7 +12,8 @@ Status MemoryDevice::read(BlockNo first, Bytes to) {
   uint64_t count = to.size() / kBlockBytes;
   for (uint64_t done = 0; done < count;) {
     uint64_t at = first.v + done;
-    uint64_t part = std::min(count - done, SparseBlocks::kChunkBlocks - at % SparseBlocks::kChunkBlocks);
+    uint64_t part =
+        std::min(count - done, SparseBlocks::kChunkBlocks - at % SparseBlocks::kChunkBlocks);
     Bytes piece = to.subspan(done * kBlockBytes, part * kBlockBytes);
     uint64_t missing = 0;
     blocks_.read_chunk(at, piece, &missing);
@@ -31,9 +32,7 @@ Status MemoryDevice::write(BlockNo first, ConstBytes from) {
   return {};
 }
 
-Status MemoryDevice::discard(BlockNo first, uint64_t count) {
-  return write_zeroes(first, count);
-}
+Status MemoryDevice::discard(BlockNo first, uint64_t count) { return write_zeroes(first, count); }
 
 Status MemoryDevice::write_zeroes(BlockNo first, uint64_t count) {
   SCALEFS_TRY_VOID(check_blocks(block_count_, first, count));

@@ -13,7 +13,8 @@ Status OverlayDevice::read(BlockNo first, Bytes to) {
   uint64_t count = to.size() / kBlockBytes;
   for (uint64_t done = 0; done < count;) {
     uint64_t at = first.v + done;
-    uint64_t part = std::min(count - done, SparseBlocks::kChunkBlocks - at % SparseBlocks::kChunkBlocks);
+    uint64_t part =
+        std::min(count - done, SparseBlocks::kChunkBlocks - at % SparseBlocks::kChunkBlocks);
     Bytes piece = to.subspan(done * kBlockBytes, part * kBlockBytes);
     uint64_t missing = 0;
     blocks_.read_chunk(at, piece, &missing);
@@ -23,7 +24,8 @@ Status OverlayDevice::read(BlockNo first, Bytes to) {
         continue;
       }
       uint64_t run = std::countr_one(missing >> i);
-      SCALEFS_TRY_VOID(base_.read(BlockNo(at + i), piece.subspan(i * kBlockBytes, run * kBlockBytes)));
+      SCALEFS_TRY_VOID(
+          base_.read(BlockNo(at + i), piece.subspan(i * kBlockBytes, run * kBlockBytes)));
       i += run;
     }
     done += part;

@@ -30,9 +30,7 @@ SpaceMap::SpaceMap(const Geometry& geometry, const Uuid& uuid)
   memory_count(MemoryClass::space_map, static_cast<int64_t>(bits_.size()));
 }
 
-SpaceMap::~SpaceMap() {
-  memory_count(MemoryClass::space_map, -static_cast<int64_t>(bits_.size()));
-}
+SpaceMap::~SpaceMap() { memory_count(MemoryClass::space_map, -static_cast<int64_t>(bits_.size())); }
 
 Bytes SpaceMap::bits_of(uint64_t group) {
   return bits_.span().subspan(group * group_bytes_, group_bytes_);
@@ -141,8 +139,8 @@ Status SpaceMap::load_table(BlockDevice& device, const TableRef& ref, std::strin
   return {};
 }
 
-// The checksum alone does not prove that the map fits the geometry: blocks that are not data must be
-// used in it, or the allocator would give them out.
+// The checksum alone does not prove that the map fits the geometry: blocks that are not data must
+// be used in it, or the allocator would give them out.
 Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t generation_max,
                             std::string* why) {
   Group& state = groups_[group];
@@ -185,17 +183,25 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
 }
 
 Result<std::unique_ptr<SpaceMap>> SpaceMap::load(BlockDevice& device, const Superblock& sb,
+                                                 std::vector<GroupDamage>* damage,
                                                  std::string* why) {
   std::unique_ptr<SpaceMap> map(new SpaceMap(sb.geometry, sb.uuid));
   map->durable_ = sb.table;
   SCALEFS_TRY_VOID(map->load_table(device, sb.table, why));
   for (uint64_t g = 0; g < sb.geometry.group_count; ++g) {
-    SCALEFS_TRY_VOID(map->load_group(device, g, sb.table.generation, why));
+    Status loaded = map->load_group(device, g, sb.table.generation, why);
+    if (!loaded.ok()) {
+      if (damage == nullptr) return loaded.error();
+      damage->push_back({g, *why});
+      std::memset(map->bits_of(g).data(), 0xff, map->group_bytes_);
+    }
     map->free_blocks_ += map->groups_[g].free;
   }
   if (map->free_blocks_ != sb.free_blocks) {
-    return bad(why, fmt::format("the maps have {} free blocks, the superblock says {}",
-                                map->free_blocks_, sb.free_blocks));
+    *why = fmt::format("the maps have {} free blocks, the superblock says {}", map->free_blocks_,
+                       sb.free_blocks);
+    if (damage == nullptr) return Errno(EUCLEAN);
+    damage->push_back({std::nullopt, *why});
   }
   return map;
 }

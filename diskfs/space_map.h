@@ -1,5 +1,5 @@
-// Which blocks are in use, as a checkpoint makes it durable: a bitmap an allocation group, two copies
-// of each, and a table that tells which copy counts (FORMAT.md, "Group table and maps"; P7).
+// Which blocks are in use, as a checkpoint makes it durable: a bitmap an allocation group, two
+// copies of each, and a table that tells which copy counts (FORMAT.md, "Group table and maps"; P7).
 //
 // It holds the state of the checkpoint in the making: what the durable one says, plus the set() and
 // clear() calls since. It is never fed from the live allocator.
@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,20 @@ class SpaceMap {
   // The maps that `sb` names. EUCLEAN when a table block or a map is damaged or contradicts the
   // superblock, EIO; `*why` is a sentence for the operator.
   static Result<std::unique_ptr<SpaceMap>> load(BlockDevice& device, const Superblock& sb,
-                                                std::string* why);
+                                                std::string* why) {
+    return load(device, sb, nullptr, why);
+  }
+  // For the checker: groups whose maps cannot be used are listed (all their blocks read as used), and
+  // so is a sum that the superblock denies, instead of ending it all.
+  struct GroupDamage {
+    std::optional<uint64_t> group;  // empty: the sum of all
+    std::string why;
+  };
+  static Result<std::unique_ptr<SpaceMap>> load_for_check(BlockDevice& device, const Superblock& sb,
+                                                          std::vector<GroupDamage>* damage,
+                                                          std::string* why) {
+    return load(device, sb, damage, why);
+  }
   ~SpaceMap();
   // A volume with nothing in its data area: every group is blank, and only the table gets written.
   static std::unique_ptr<SpaceMap> make_empty(const Geometry& geometry, const Uuid& uuid);
@@ -68,8 +82,8 @@ class SpaceMap {
   size_t changed_groups() const;
   const Geometry& geometry() const { return geometry_; }
 
-  // Writes the changed maps and the table for the superblock of `generation`, and tells what that is
-  // to name; with no group changed nothing is written and the durable table goes on. Not durable
+  // Writes the changed maps and the table for the superblock of `generation`, and tells what that
+  // is to name; with no group changed nothing is written and the durable table goes on. Not durable
   // before the caller's flush. May be repeated after an error, or when the superblock failed.
   Result<TableRef> write(BlockDevice& device, uint64_t generation);
   // The superblock that names what write() answered is durable.
@@ -91,6 +105,9 @@ class SpaceMap {
   SpaceMap(const Geometry& geometry, const Uuid& uuid);
   SpaceMap(const SpaceMap&) = delete;
   SpaceMap& operator=(const SpaceMap&) = delete;
+  static Result<std::unique_ptr<SpaceMap>> load(BlockDevice& device, const Superblock& sb,
+                                                std::vector<GroupDamage>* damage,
+                                                std::string* why);
   Status change(BlockRun run, bool to);
   Status load_table(BlockDevice& device, const TableRef& ref, std::string* why);
   Status load_group(BlockDevice& device, uint64_t group, uint64_t generation_max, std::string* why);

@@ -2,8 +2,8 @@
 // overlay device.
 //
 // Thread safety: every call may run concurrently with every other; each block is read and written
-// whole. Blocks are kept in chunks of kChunkBlocks, the chunks in shards with a Mutex each, which is
-// held for the copy of at most one chunk and never across a callback.
+// whole. Blocks are kept in chunks of kChunkBlocks, the chunks in shards with a Mutex each, which
+// is held for the copy of at most one chunk and never across a callback.
 #pragma once
 
 #include <array>

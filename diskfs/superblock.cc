@@ -38,8 +38,8 @@ Result<Geometry> get_geometry(const RawSuperblock& raw, std::string* why) {
                                 raw.block_count, raw.group_blocks, raw.journal_blocks));
   }
   bool same = raw.group_count == g->group_count && raw.journal_first == g->journal_first &&
-              raw.table_first[0] == g->table_first[0] &&
-              raw.table_first[1] == g->table_first[1] && raw.table_blocks == g->table_blocks;
+              raw.table_first[0] == g->table_first[0] && raw.table_first[1] == g->table_first[1] &&
+              raw.table_blocks == g->table_blocks;
   if (!same) return bad(why, "the places of journal and group tables contradict the geometry");
   return *g;
 }

@@ -4,7 +4,8 @@
 // Every superblock that is written has a `generation` higher than all before it, whether it ends a
 // checkpoint or begins a mount epoch. Generation g goes to the ring slots 2g and 2g + 1 (modulo the
 // ring) and to the end copy g (modulo 2), so that writing one generation touches no copy of the
-// three before it in the ring, and not the end copy of the one before. The newest valid copy counts.
+// three before it in the ring, and not the end copy of the one before. The newest valid copy
+// counts.
 #pragma once
 
 #include <array>
@@ -39,8 +40,8 @@ inline constexpr uint32_t kStateClean = 1;    // unmounted in order: the journal
 inline constexpr uint32_t kStateDamaged = 2;  // corruption was met; fsck is due
 inline constexpr uint32_t kStateKnown = kStateClean | kStateDamaged;
 
-// As it stands on the device: one block, little-endian. All that identifies the volume is within its
-// first 512 bytes.
+// As it stands on the device: one block, little-endian. All that identifies the volume is within
+// its first 512 bytes.
 struct RawSuperblock {
   char magic[8];
   uint16_t version_major;
@@ -127,8 +128,9 @@ struct Superblock {
   TableRef table;
   TreeRoot root;
   // Batches with a sequence up to covered_seq are in the tree; covered_crc is the CRC that batch
-  // covered_seq + 1 must name as its predecessor's (0 before the first batch). That one and all after
-  // it must carry mount_epoch: a mount that writes covers what it replayed before it raises the epoch.
+  // covered_seq + 1 must name as its predecessor's (0 before the first batch). That one and all
+  // after it must carry mount_epoch: a mount that writes covers what it replayed before it raises
+  // the epoch.
   uint64_t covered_seq = 0;
   uint32_t covered_crc = 0;
   // Block offset in the journal at which batch covered_seq + 1 begins, below journal_blocks.
@@ -140,15 +142,17 @@ struct Superblock {
 };
 
 // The block as it is to stand at `own_block`.
-void encode_superblock(const Superblock& sb, uint64_t own_block, std::span<std::byte, kBlockBytes> to);
+void encode_superblock(const Superblock& sb, uint64_t own_block,
+                       std::span<std::byte, kBlockBytes> to);
 
 // Decodes and checks one copy read from block `own_block`: magic, CRC, own address, version,
 // features, geometry, and every field's bounds. `*why` says what is wrong. Errors: EINVAL (no
 // magic), ENOTSUP (newer major version or unknown incompat feature), EUCLEAN.
-Result<Superblock> decode_superblock(std::span<const std::byte, kBlockBytes> from, uint64_t own_block,
-                                     std::string* why);
+Result<Superblock> decode_superblock(std::span<const std::byte, kBlockBytes> from,
+                                     uint64_t own_block, std::string* why);
 
-// Blocks that hold copies: the ring, then the copies at the end of a volume of `block_count` blocks.
+// Blocks that hold copies: the ring, then the copies at the end of a volume of `block_count`
+// blocks.
 std::vector<uint64_t> superblock_places(uint64_t block_count);
 // The places among them that generation `generation` is written to.
 std::vector<uint64_t> superblock_targets(uint64_t generation, uint64_t block_count);

@@ -13,9 +13,9 @@ namespace scalefs::diskfs {
 // One place that was looked at.
 struct SuperblockCopy {
   uint64_t block = 0;
-  int error = 0;     // 0, or what decode_superblock or the device answered
-  std::string why;   // when error is not 0
-  Superblock sb;     // when error is 0
+  int error = 0;    // 0, or what decode_superblock or the device answered
+  std::string why;  // when error is not 0
+  Superblock sb;    // when error is 0
 };
 
 struct SuperblockScan {

@@ -249,7 +249,8 @@ bool source_date_epoch(std::optional<int64_t>* seconds) {
   const char* end = text + std::strlen(text);
   auto parsed = std::from_chars(text, end, value);
   constexpr int64_t kSecondsMax = INT64_MAX / 1'000'000'000;
-  if (parsed.ec != std::errc() || parsed.ptr != end || value < 0 || value > kSecondsMax) return false;
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < 0 || value > kSecondsMax)
+    return false;
   *seconds = value;
   return true;
 }

@@ -34,7 +34,8 @@ struct MkfsOptions {
 // was made goes to `out` unless quiet.
 int run_mkfs(const MkfsOptions& options, FILE* out, FILE* err);
 
-// SOURCE_DATE_EPOCH of the environment; empty when it is not set. False when it is set but no number.
+// SOURCE_DATE_EPOCH of the environment; empty when it is not set. False when it is set but no
+// number.
 bool source_date_epoch(std::optional<int64_t>* seconds);
 
 }  // namespace scalefs::tools

@@ -10,7 +10,8 @@
 namespace {
 
 constexpr const char* kFooter =
-    "SIZE takes the suffixes K, M, G and T (powers of 1024). Without SIZE an existing device or file\n"
+    "SIZE takes the suffixes K, M, G and T (powers of 1024). Without SIZE an existing device or "
+    "file\n"
     "is used whole; with it an image file is made.\n"
     "SOURCE_DATE_EPOCH in the environment fixes the time of creation; with -U the same call then\n"
     "makes the same image (its hash key follows from the UUID: not for volumes that strangers\n"

@@ -16,7 +16,8 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   if (error != std::errc() || number == 0) return {};
   std::string_view suffix = text.substr(static_cast<size_t>(end - text.data()));
   if (suffix.empty()) return number;
-  char letter = suffix[0] >= 'a' && suffix[0] <= 'z' ? static_cast<char>(suffix[0] - 32) : suffix[0];
+  char letter =
+      suffix[0] >= 'a' && suffix[0] <= 'z' ? static_cast<char>(suffix[0] - 32) : suffix[0];
   size_t unit = kUnits.find(letter);
   if (unit == std::string_view::npos) return {};
   suffix.remove_prefix(1);

@@ -92,7 +92,8 @@ TEST_P(DeviceTest, ReadsWhatWasWrittenAlsoUnaligned) {
     } else {
       ASSERT_TRUE(stack.top->read(BlockNo(first), span).ok());
       for (uint64_t i = 0; i < count; ++i) {
-        ASSERT_EQ(std::memcmp(model[first + i].data(), span.data() + i * kBlockBytes, kBlockBytes), 0)
+        ASSERT_EQ(std::memcmp(model[first + i].data(), span.data() + i * kBlockBytes, kBlockBytes),
+                  0)
             << "block " << first + i << " in round " << round << ", seed " << seed;
       }
     }

@@ -17,8 +17,8 @@ TEST(SizeSuffix, Parses) {
 }
 
 TEST(SizeSuffix, RefusesEverythingElse) {
-  for (const char* text : {"", "0", "0M", "M", "-1", "+1", "1.5G", "10X", "10Mb", "10MiBx", " 1", "1 ",
-                           "16777216T", "18446744073709551616", "0x10", "1e3"}) {
+  for (const char* text : {"", "0", "0M", "M", "-1", "+1", "1.5G", "10X", "10Mb", "10MiBx", " 1",
+                           "1 ", "16777216T", "18446744073709551616", "0x10", "1e3"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }
