@@ -1,13 +1,13 @@
 # One target a room, linked PRIVATE along the arrows of DESIGN.md. A room's sources are all *.cc of
-# its folder and of those in it, except mains, which stand in fuse/main.cc and tools/*.cc. Each engine room is built a
-# second time with SCALEFS_SCHEDULE for the seeded-interleaving tests.
+# its folder (and of diskfs/check), except mains, which stand in fuse/main.cc and tools/*.cc. Each
+# engine room is built a second time with SCALEFS_SCHEDULE for the seeded-interleaving tests.
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
 
 function(scalefs_room name)
   cmake_parse_arguments(ROOM "" "" "NEEDS;LIBRARIES;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS
-    ${CMAKE_SOURCE_DIR}/${name}/*.cc ${CMAKE_SOURCE_DIR}/${name}/*/*.cc)
+    ${CMAKE_SOURCE_DIR}/${name}/*.cc ${CMAKE_SOURCE_DIR}/${name}/check/*.cc)
   foreach(excluded ${ROOM_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${name}/${excluded})
   endforeach()

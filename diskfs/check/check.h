@@ -27,9 +27,9 @@ struct CheckReport {
   uint64_t orphans = 0;
 };
 
-// Errors are those that leave nothing to check; `*why` is a sentence for the operator: EINVAL (not a
-// scalefs volume), ENOTSUP (newer format), EIO (no superblock can be read), ENOMEM. A volume without
-// any valid superblock is a finding (SB-NONE), not an error.
+// Errors are those that leave nothing to check; `*why` is a sentence for the operator: EINVAL (not
+// a scalefs volume), ENOTSUP (newer format), EIO (no superblock can be read), ENOMEM. A volume
+// without any valid superblock is a finding (SB-NONE), not an error.
 Result<CheckReport> check_volume(BlockDevice& device, std::string* why);
 
 // Replays the journal for good, as a mount does, if there is anything to replay. Returns the number

@@ -5,17 +5,19 @@ namespace scalefs::diskfs {
 namespace {
 
 constexpr const char* kNames[] = {
-    "SB-NONE",        "SB-TRUNCATED",    "SB-DAMAGED",    "SB-OLD",          "SB-INODES",
-    "SB-FREE-INOS",   "SB-NEXT-INO",     "SB-FREE-BLOCKS", "JOURNAL-DAMAGED", "REPLAY-FAILED",
-    "TABLE-DAMAGED",  "MAP-DAMAGED",     "MAP-LEAK",      "MAP-FREE",        "BLOCK-RANGE",
-    "BLOCK-DOUBLE",   "TREE-IO",         "TREE-CHECKSUM", "TREE-MAGIC",      "TREE-UUID",
-    "TREE-ADDRESS",   "TREE-GENERATION", "TREE-LEVEL",    "TREE-STRUCTURE",  "TREE-ORDER",
-    "ITEM-TYPE",      "ITEM-DECODE",     "ITEM-OWNER",    "ROOT",            "INODE-MODE",
-    "INODE-SIZE",     "INODE-PAGES",     "LINK-COUNT",    "EXTENT-OVERLAP",  "EXTENT-OWNER",
-    "XATTR-HASH",     "XATTR-CHUNKS",    "DIR-ENTRIES",   "DIR-PARENT",      "DIR-NAMES",
-    "UNREACHABLE",    "DIRENT-HASH",     "DIRENT-TARGET", "DIRENT-TYPE",     "DIRENT-MNODE",
-    "DIRENT-OWNER",   "ORPHAN-LINKED",   "ORPHAN-MISSING", "ORPHAN-UNLISTED", "INO-RECYCLED",
-    "MNODE-DOUBLE",   "MNODE-MARK",
+    "SB-NONE",         "SB-TRUNCATED",    "SB-DAMAGED",     "SB-OLD",
+    "SB-INODES",       "SB-FREE-INOS",    "SB-NEXT-INO",    "SB-FREE-BLOCKS",
+    "JOURNAL-DAMAGED", "REPLAY-FAILED",   "TABLE-DAMAGED",  "MAP-DAMAGED",
+    "MAP-LEAK",        "MAP-FREE",        "BLOCK-RANGE",    "BLOCK-DOUBLE",
+    "TREE-IO",         "TREE-CHECKSUM",   "TREE-MAGIC",     "TREE-UUID",
+    "TREE-ADDRESS",    "TREE-GENERATION", "TREE-LEVEL",     "TREE-STRUCTURE",
+    "TREE-ORDER",      "ITEM-DECODE",     "ITEM-OWNER",     "ROOT",
+    "INODE-MODE",      "INODE-SIZE",      "INODE-PAGES",    "LINK-COUNT",
+    "EXTENT-OVERLAP",  "EXTENT-OWNER",    "XATTR-HASH",     "XATTR-CHUNKS",
+    "DIR-ENTRIES",     "DIR-PARENT",      "DIR-NAMES",      "UNREACHABLE",
+    "DIRENT-HASH",     "DIRENT-TARGET",   "DIRENT-TYPE",    "DIRENT-MNODE",
+    "DIRENT-OWNER",    "ORPHAN-LINKED",   "ORPHAN-MISSING", "ORPHAN-UNLISTED",
+    "INO-RECYCLED",    "MNODE-DOUBLE",    "MNODE-MARK",
 };
 static_assert(sizeof kNames / sizeof kNames[0] == static_cast<size_t>(Code::count_));
 

@@ -12,14 +12,14 @@ namespace scalefs::diskfs {
 
 enum class Code : uint8_t {
   // superblocks
-  sb_none,        // no valid copy
-  sb_truncated,   // the device is smaller than the volume
-  sb_damaged,     // a copy is damaged
-  sb_old,         // note: a copy is older than it should be, or was torn: a crash leaves that
-  sb_inodes,      // counter of inodes
-  sb_free_inos,   // counter of recycled numbers
-  sb_next_ino,    // a number is in use that was never given out
-  sb_free_blocks, // counter of free blocks
+  sb_none,         // no valid copy
+  sb_truncated,    // the device is smaller than the volume
+  sb_damaged,      // a copy is damaged
+  sb_old,          // note: a copy is older than it should be, or was torn: a crash leaves that
+  sb_inodes,       // counter of inodes
+  sb_free_inos,    // counter of recycled numbers
+  sb_next_ino,     // a number is in use that was never given out
+  sb_free_blocks,  // counter of free blocks
   // journal
   journal_damaged,  // a batch that was durable cannot be read, or the log contradicts itself
   replay_failed,    // the batches cannot be applied
@@ -41,7 +41,6 @@ enum class Code : uint8_t {
   tree_structure,
   tree_order,
   // items
-  item_type,
   item_decode,
   item_owner,  // of an inode that is not there
   // inodes

@@ -15,8 +15,8 @@ struct InodeRecord {
   uint64_t parent_mnode = 0;
   uint32_t nlink = 0;
   uint32_t mode = 0;
-  uint32_t names = 0;    // directory entries that name it
-  uint32_t subdirs = 0;  // directories among its own entries
+  uint32_t names = 0;     // directory entries that name it
+  uint32_t subdirs = 0;   // directories among its own entries
   uint64_t named_in = 0;  // a directory that names it; 0 when none does
 };
 
@@ -30,9 +30,9 @@ struct NameRecord {
 struct InodeTable {
   std::vector<InodeRecord> inodes;  // ascending
   std::vector<NameRecord> names;
-  std::vector<uint64_t> orphans;    // orphan items, ascending
-  std::vector<uint64_t> recycled;   // ascending
-  std::vector<uint64_t> marks;      // counter by core slot; 0: no mark
+  std::vector<uint64_t> orphans;   // orphan items, ascending
+  std::vector<uint64_t> recycled;  // ascending
+  std::vector<uint64_t> marks;     // counter by core slot; 0: no mark
 
   // nullptr when there is no such inode.
   InodeRecord* find(uint64_t ino) {

@@ -1,5 +1,5 @@
-// The second pass of the checker: names against inodes, link counts, parents, reachability, orphans,
-// and the numbers that the superblock and the marks promise. Needs no I/O.
+// The second pass of the checker: names against inodes, link counts, parents, reachability,
+// orphans, and the numbers that the superblock and the marks promise. Needs no I/O.
 #pragma once
 
 #include "diskfs/check/finding.h"

@@ -67,12 +67,8 @@ bool TreeScan::item(const Key& key, ConstBytes value, BlockNo leaf) {
 
 bool TreeScan::global_item(const Key& key, ConstBytes value) {
   switch (static_cast<ItemType>(key.type)) {
-    case ItemType::orphan:
-      table_.orphans.push_back(key.offset);
-      return value.empty();
-    case ItemType::recycled_ino:
-      table_.recycled.push_back(key.offset);
-      return value.empty();
+    case ItemType::orphan: table_.orphans.push_back(key.offset); return value.empty();
+    case ItemType::recycled_ino: table_.recycled.push_back(key.offset); return value.empty();
     case ItemType::mnode_mark: {
       uint64_t counter = 0;
       if (key.offset >= kMnodeSlotsMax || !decode_mnode_mark(value, &counter).ok()) return false;
@@ -80,10 +76,7 @@ bool TreeScan::global_item(const Key& key, ConstBytes value) {
       table_.marks[key.offset] = counter;
       return true;
     }
-    default:
-      findings_.add(Code::item_type,
-                    fmt::format("an item of type {} stands among the global ones", key.type));
-      return true;
+    default: return false;  // verify_node lets none pass
   }
 }
 
@@ -104,10 +97,7 @@ bool TreeScan::owned_item(const Key& key, ConstBytes value) {
     case ItemType::mapping: return mapping_item(key, value);
     case ItemType::xattr: return xattr_item(key, value);
     case ItemType::xattr_chunk: chunk_item(key, value); return true;
-    default:
-      findings_.add(Code::item_type,
-                    fmt::format("inode {} has an item of type {}", key.ino, key.type));
-      return true;
+    default: return false;
   }
 }
 
@@ -142,8 +132,8 @@ void TreeScan::check_attributes(const InodeItem& item) {
                   fmt::format("inode {} is a symbolic link of {} bytes", ino, item.size));
   }
   if (!S_ISDIR(item.mode) && (item.parent_ino.v != 0 || item.parent_mnode.v != 0)) {
-    findings_.add(Code::dir_parent,
-                  fmt::format("inode {} is no directory and has parent {}", ino, item.parent_ino.v));
+    findings_.add(Code::dir_parent, fmt::format("inode {} is no directory and has parent {}", ino,
+                                                item.parent_ino.v));
   }
 }
 
@@ -154,7 +144,8 @@ bool TreeScan::dirent_item(const Key& key, ConstBytes value) {
     return false;
   }
   if (current_.entries == 0 && current_.item.mode != 0 && !S_ISDIR(current_.item.mode)) {
-    findings_.add(Code::dirent_owner, fmt::format("inode {} is no directory and has names", key.ino));
+    findings_.add(Code::dirent_owner,
+                  fmt::format("inode {} is no directory and has names", key.ino));
   }
   for (const Dirent& entry : entries) {
     ++current_.entries;
@@ -163,8 +154,7 @@ bool TreeScan::dirent_item(const Key& key, ConstBytes value) {
                                                    "under the hash of another name",
                                                    key.ino, entry.target.ino.v));
     }
-    table_.names.push_back(
-        {key.ino, entry.target.ino.v, entry.target.mnode.v, entry.target.type});
+    table_.names.push_back({key.ino, entry.target.ino.v, entry.target.mnode.v, entry.target.type});
   }
   return true;
 }
@@ -181,8 +171,8 @@ bool TreeScan::mapping_item(const Key& key, ConstBytes value) {
                   fmt::format("inode {} (mode 0{:o}) has mapped pages", key.ino, mode));
   }
   if (mapping.page < current_.next_page) {
-    findings_.add(Code::extent_overlap, fmt::format("inode {}: page {} is mapped twice", key.ino,
-                                                    mapping.page));
+    findings_.add(Code::extent_overlap,
+                  fmt::format("inode {}: page {} is mapped twice", key.ino, mapping.page));
   }
   current_.next_page = std::max(current_.next_page, mapping.page + mapping.count);
   current_.pages += mapping.count;
@@ -204,8 +194,8 @@ bool TreeScan::xattr_item(const Key& key, ConstBytes value) {
                                                   key.ino));
     }
     if (!record.chunked) continue;
-    bool first = current_.chunked.emplace(record.chunk_id, Current::Chunked{record.value_size, 0})
-                     .second;
+    bool first =
+        current_.chunked.emplace(record.chunk_id, Current::Chunked{record.value_size, 0}).second;
     if (!first) {
       findings_.add(Code::xattr_chunks, fmt::format("inode {}: two attributes share chunks {}",
                                                     key.ino, record.chunk_id));
@@ -221,13 +211,11 @@ void TreeScan::chunk_item(const Key& key, ConstBytes value) {
   bool expected = found != current_.chunked.end() && index == found->second.seen &&
                   index < xattr_chunk_count(found->second.value_bytes) &&
                   value.size() == xattr_chunk_size(found->second.value_bytes, index);
-  if (expected) {
-    ++found->second.seen;
-    return;
-  }
-  findings_.add(Code::xattr_chunks,
-                fmt::format("inode {}: chunk {} of attribute value {} belongs to none", key.ino,
-                            index, id));
+  if (expected) ++found->second.seen;
+  if (expected || !complete_) return;
+  findings_.add(
+      Code::xattr_chunks,
+      fmt::format("inode {}: chunk {} of attribute value {} belongs to none", key.ino, index, id));
 }
 
 void TreeScan::end_inode() {
