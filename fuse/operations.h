@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "fuse/request.h"
@@ -104,6 +105,8 @@ class Operations {
   void answer_entry(MnodeNo parent, const Attr& attr, Responder reply);
   void answer_created(MnodeNo parent, const Attr& attr, Responder reply);
   void answer_changed(MnodeNo parent, const Status& status, Responder reply);
+  // nullopt: flags that cannot be set.
+  void set_flags(MnodeNo mnode, std::optional<uint32_t> flags, Responder reply);
   void give_entry(const Attr& attr, Responder reply);
   void give_created(const Attr& attr, Responder reply);
 

@@ -2,6 +2,7 @@
 #include <sys/xattr.h>
 
 #include <cstring>
+#include <optional>
 
 #include "base/log.h"
 #include "fuse/operations.h"
@@ -12,6 +13,18 @@ namespace {
 // Flags of FS_IOC_SETFLAGS that are kept and obeyed, or that ask for what holds anyway. Others
 // (immutable, append only) would be promises that the kernel does not keep for FUSE.
 constexpr uint32_t kSettableFlags = FS_NODUMP_FL | FS_NOATIME_FL;
+
+// The same flags in the words of FS_IOC_FSGETXATTR.
+uint32_t to_xflags(uint32_t flags) {
+  return ((flags & FS_NODUMP_FL) != 0 ? FS_XFLAG_NODUMP : 0u) |
+         ((flags & FS_NOATIME_FL) != 0 ? FS_XFLAG_NOATIME : 0u);
+}
+// nullopt: a flag that cannot be set.
+std::optional<uint32_t> from_xflags(uint32_t xflags) {
+  if ((xflags & ~uint32_t{FS_XFLAG_NODUMP | FS_XFLAG_NOATIME}) != 0) return std::nullopt;
+  return ((xflags & FS_XFLAG_NODUMP) != 0 ? FS_NODUMP_FL : 0u) |
+         ((xflags & FS_XFLAG_NOATIME) != 0 ? FS_NOATIME_FL : 0u);
+}
 
 }  // namespace
 
@@ -77,24 +90,43 @@ void Operations::removexattr(MnodeNo mnode, std::string_view name, Responder rep
 
 void Operations::statfs(Responder reply) { reply.statfs(volume_.statfs()); }
 
+void Operations::set_flags(MnodeNo mnode, std::optional<uint32_t> flags, Responder reply) {
+  if (!flags || (*flags & ~kSettableFlags) != 0) return reply.error(EOPNOTSUPP);
+  memfs::SetAttr change;
+  change.flags = *flags;
+  auto attr = fs().setattr(mnode, change);
+  if (!attr.ok()) return reply.error(attr.code());
+  reply.data({});
+}
+
+// Both pairs are needed: the kernel itself asks with FSGETXATTR before it passes SETFLAGS on.
 void Operations::ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply) {
-  uint32_t flags = 0;
   switch (call.command) {
-    case static_cast<uint32_t>(FS_IOC_GETFLAGS): {
+    case static_cast<uint32_t>(FS_IOC_GETFLAGS):
+    case static_cast<uint32_t>(FS_IOC_FSGETXATTR): {
       auto attr = fs().getattr(mnode);
       if (!attr.ok()) return reply.error(attr.code());
-      flags = attr->flags;
-      return reply.data(std::as_bytes(std::span(&flags, 1)));
+      if (call.command == static_cast<uint32_t>(FS_IOC_GETFLAGS)) {
+        return reply.data(std::as_bytes(std::span(&attr->flags, 1)));
+      }
+      fsxattr extended = {};
+      extended.fsx_xflags = to_xflags(attr->flags);
+      return reply.data(std::as_bytes(std::span(&extended, 1)));
     }
     case static_cast<uint32_t>(FS_IOC_SETFLAGS): {
+      uint32_t flags = 0;
       if (call.input.size() < sizeof(flags)) return reply.error(EINVAL);
       std::memcpy(&flags, call.input.data(), sizeof(flags));
-      if ((flags & ~kSettableFlags) != 0) return reply.error(EOPNOTSUPP);
-      memfs::SetAttr change;
-      change.flags = flags;
-      auto attr = fs().setattr(mnode, change);
-      if (!attr.ok()) return reply.error(attr.code());
-      return reply.data({});
+      return set_flags(mnode, flags, std::move(reply));
+    }
+    case static_cast<uint32_t>(FS_IOC_FSSETXATTR): {
+      fsxattr extended;
+      if (call.input.size() < sizeof(extended)) return reply.error(EINVAL);
+      std::memcpy(&extended, call.input.data(), sizeof(extended));
+      const bool plain = extended.fsx_extsize == 0 && extended.fsx_projid == 0 &&
+                         extended.fsx_cowextsize == 0;
+      return set_flags(mnode, plain ? from_xflags(extended.fsx_xflags) : std::nullopt,
+                       std::move(reply));
     }
     default:
       return reply.error(ENOTTY);
