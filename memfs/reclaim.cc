@@ -87,6 +87,8 @@ void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode) {
     }
   }
   if (mnode->is_file()) mnode->file->drop_all(impl, *mnode);
+  // Directories and symlinks are listed too, for the time of their last reading.
+  impl.data->dirty.remove(mnode->dirty_link);
   impl.table.remove(mnode);
   impl.deltas.forget(*mnode);
   if (impl.backend != nullptr) impl.backend->dropped(mnode->number);
