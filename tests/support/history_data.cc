@@ -25,6 +25,7 @@ bool History::do_write() {
   if (random_.percent(30)) offset = offset / 4096 * 4096;
   size_t size = random_.percent(70) ? random_.below(6000) : random_.below(40000);
   if (random_.percent(30)) size = size / 4096 * 4096;
+  size = std::min(size, static_cast<size_t>(limit / 2));
   if (offset + size > limit) offset = limit - size;
   std::string bytes = random_bytes(size);
   model_.write(id, offset, bytes);
