@@ -149,13 +149,13 @@ Attr MemFs::Impl::attributes(const Mnode& mnode) const {
   attr.ctime_ns = sums.ctime_ns;
   attr.btime_ns = mnode.btime_ns;
   if (mnode.is_file()) {
-    attr.size = mnode.file->size();
-    attr.blocks = mnode.file->blocks_512();
+    attr.size = mnode.file.size();
+    attr.blocks = mnode.file.blocks_512();
   } else if (mnode.is_directory()) {
     attr.size = kDirectoryBytes;
     attr.blocks = kDirectoryBytes / 512;
   } else {
-    attr.size = mnode.symlink_bytes;
+    attr.size = mnode.symlink_bytes();
   }
   return attr;
 }
@@ -231,7 +231,7 @@ namespace {
 // The target of a symlink that stands in the checkpoint: its only page.
 Result<std::string> load_target(Impl& impl, const Mnode& link) {
   if (impl.backend == nullptr) return Errno(EUCLEAN);
-  const size_t size = link.symlink_bytes;
+  const size_t size = link.symlink_bytes();
   if (size == 0 || size > kSymlinkBytesMax) return Errno(EUCLEAN);
   const auto pin = impl.backend->pin_reads();
   SCALEFS_TRY(const auto pages, impl.backend->load_mapping(link.number, 0, 1));

@@ -52,11 +52,13 @@ DirectoryNode::Table::Table(uint32_t b, uint32_t chain)
 
 DirectoryNode::Table::~Table() {
   memory_count(MemoryClass::directory, -static_cast<int64_t>(size() * sizeof(NameBucket)));
-  if (gone != nullptr) gone->store(true, release);  // pairs with grow_if_needed
+  if (gone != nullptr) gone->store(true, release);  // pairs with old_is_gone
 }
 
 DirectoryNode::DirectoryNode(bool complete)
-    : table_(new Table(kBitsStart, 0)), complete_(complete) {}
+    : table_(new Table(kBitsStart, 0)),
+      complete_(complete),
+      old_gone_(std::make_shared<Atomic<bool>>(true)) {}
 
 DirectoryNode::~DirectoryNode() {
   Table* table = table_.load(relaxed);  // nobody else is here
@@ -68,18 +70,19 @@ DirectoryNode::~DirectoryNode() {
 }
 
 NameItem* DirectoryNode::find_in(const Table& table, uint64_t hash, std::string_view name) {
-  // Acquire: pairs with the releases in insert() and unlink().
-  NameItem* item = table.bucket(hash).head.load(acquire);
-  while (item != nullptr && item->hash < hash) item = item->next[table.which].load(acquire);
-  while (item != nullptr && item->hash == hash && item->name() != name)
+  const NameBucket& bucket = table.bucket(hash);
+  // Acquire, all: pairs with the releases in insert() and unlink().
+  if ((bucket.filter.load(acquire) & filter_bit(hash)) == 0) return nullptr;
+  NameItem* item = bucket.head.load(acquire);
+  while (item != nullptr && (item->hash != hash || item->name() != name))
     item = item->next[table.which].load(acquire);
-  return item != nullptr && item->hash == hash ? item : nullptr;
+  return item;
 }
 
 DirectoryNode::Found DirectoryNode::find(uint64_t hash, std::string_view name) const {
   // Before the walk: what a load merged before it said so is then seen by the walk.
   bool loaded = complete();
-  const Table* table = table_.load(acquire);  // pairs with grow_if_needed
+  const Table* table = table_.load(acquire);  // pairs with grow
   for (;;) {
     if (const NameItem* item = find_in(*table, hash, name)) {
       // Acquire: whoever sees a number also sees its object in the mnode table.
@@ -97,21 +100,25 @@ DirectoryNode::Found DirectoryNode::find(uint64_t hash, std::string_view name) c
 
 std::optional<uint64_t> DirectoryNode::collect(uint64_t from, std::optional<uint64_t> to,
                                                size_t count, std::vector<Listed>* names) const {
-  const Table& table = *table_.load(acquire);  // pairs with grow_if_needed
+  const Table& table = *table_.load(acquire);  // pairs with grow()
   const size_t start = names->size();
   for (size_t i = table.index(from); i < table.size(); ++i) {
+    const size_t first = names->size();
     // Acquire: as in find().
     const NameItem* item = table.buckets[i].head.load(acquire);
     for (; item != nullptr; item = item->next[table.which].load(acquire)) {
-      if (item->hash < from) continue;
-      if (to.has_value() && item->hash >= *to) return std::nullopt;
+      if (item->hash < from || (to.has_value() && item->hash >= *to)) continue;
       const NameValue value = NameValue::from_word(item->value.load(acquire));
-      if (!value) continue;
-      if (names->size() - start >= count &&
-          position_of_hash(item->hash) != position_of_hash(names->back().hash))
-        return item->hash;
-      names->push_back({item->hash, std::string(item->name()), value});
+      if (value) names->push_back({item->hash, std::string(item->name()), value});
     }
+    std::sort(names->begin() + static_cast<ptrdiff_t>(first), names->end(),
+              [](const Listed& a, const Listed& b) {
+                return a.hash != b.hash ? a.hash < b.hash : a.name < b.name;
+              });
+    if (to.has_value() && i >= table.index(*to)) return std::nullopt;
+    // A position is never cut, for its hashes are in one bucket.
+    if (names->size() - start >= count && i + 1 < table.size())
+      return static_cast<uint64_t>(i + 1) << (64 - table.bits);
   }
   return std::nullopt;
 }
@@ -123,14 +130,10 @@ NameItem* DirectoryNode::item(uint64_t hash, std::string_view name) {
 void DirectoryNode::insert(NameItem* item) {
   Table& table = *table_.load(relaxed);  // a bucket's lock is held, so it cannot change
   NameBucket& bucket = table.bucket(item->hash);
-  Atomic<NameItem*>* at = &bucket.head;
-  NameItem* next = at->load(relaxed);
-  while (next != nullptr && next->hash < item->hash) {
-    at = &next->next[table.which];
-    next = at->load(relaxed);
-  }
-  item->next[table.which].store(next, relaxed);
-  at->store(item, release);  // pairs with find() and collect()
+  item->next[table.which].store(bucket.head.load(relaxed), relaxed);
+  // Both pair with find_in() and collect().
+  bucket.filter.store(bucket.filter.load(relaxed) | filter_bit(item->hash), release);
+  bucket.head.store(item, release);
   bucket.count.store(bucket.count.load(relaxed) + 1, relaxed);
 }
 
@@ -145,6 +148,10 @@ void DirectoryNode::unlink(Table& table, NameItem* item) {
   while (at->load(relaxed) != item) at = &at->load(relaxed)->next[table.which];
   // Release: what follows was published by others; pairs with the readers' acquires.
   at->store(item->next[table.which].load(relaxed), release);
+  uint64_t filter = 0;
+  for (NameItem* i = bucket.head.load(relaxed); i != nullptr; i = i->next[table.which].load(relaxed))
+    filter |= filter_bit(i->hash);
+  bucket.filter.store(filter, release);  // pairs with find_in()
   bucket.count.store(bucket.count.load(relaxed) - 1, relaxed);
 }
 
@@ -158,11 +165,12 @@ NameItem* DirectoryNode::remove(NameItem* item, Stamp stamp) {
   return item;
 }
 
-bool DirectoryNode::wants_growth(const Table& table, uint64_t hash) const {
+bool DirectoryNode::wants_growth(uint64_t hash) const {
+  const Table& table = *table_.load(relaxed);  // a bucket's lock is held, so it cannot change
   if (table.bits + kBitsStep > kBitsMax) return false;
   const NameBucket& bucket = table.bucket(hash);
-  const uint32_t count = bucket.count.load(relaxed);  // an estimate will do
-  if (count < kCountSuspect)
+  // Relaxed, all: an estimate will do.
+  if (bucket.count.load(relaxed) < kCountSuspect)
     return bucket.contended.load(relaxed) > kContendedMax &&
            table.size() < size_t{kBucketsACore} * core_count();
   const size_t sample = std::min<size_t>(kSample, table.size());
@@ -172,13 +180,17 @@ bool DirectoryNode::wants_growth(const Table& table, uint64_t hash) const {
   return sum >= kAverageMax * sample;
 }
 
-void DirectoryNode::grow_if_needed(uint64_t hash) {
+void DirectoryNode::grow() {
+  if (!old_is_gone()) {
+    // Nothing else may be there that lets epochs pass. Until readers have left the array before this one,
+    // chains grow.
+    epoch::try_advance();
+    return;
+  }
   uint32_t bits = 0;
   {
     EpochGuard guard;  // another thread may replace and retire the array
-    const Table& table = *table_.load(acquire);
-    if (!wants_growth(table, hash)) return;
-    bits = table.bits;
+    bits = table_.load(acquire)->bits;
   }
   auto fresh = std::make_unique<Table>(bits + kBitsStep, 0);
   std::unique_ptr<Table> old;
@@ -186,10 +198,8 @@ void DirectoryNode::grow_if_needed(uint64_t hash) {
     NameLocks locks;
     locks.add_all(*this).lock();
     Table& table = *table_.load(relaxed);  // locked
-    if (table.bits != bits) return;
-    // Acquire: pairs with ~Table. Until readers have left the array before this one, chains grow.
-    if (old_gone_ != nullptr && !old_gone_->load(acquire)) return;
-    old_gone_ = std::make_shared<Atomic<bool>>(false);
+    if (table.bits != bits || !old_is_gone()) return;
+    old_gone_->store(false, release);  // pairs with old_is_gone
     fresh->take_over(table);
     table_.store(fresh.release(), release);  // pairs with the readers' acquires
     old.reset(&table);
@@ -198,7 +208,7 @@ void DirectoryNode::grow_if_needed(uint64_t hash) {
   epoch::retire(old.release());
 }
 
-// All buckets of `from` are locked. Chains stay in order, for a bucket only splits.
+// All buckets of `from` are locked.
 void DirectoryNode::Table::take_over(const Table& from) {
   which = from.which ^ 1;
   for (size_t i = 0; i < from.size(); ++i) {
@@ -207,21 +217,14 @@ void DirectoryNode::Table::take_over(const Table& from) {
     const size_t last = (i + 1) << (bits - from.bits);
     for (size_t j = first; j < last; ++j) buckets[j].stamp = source.stamp;
     // Relaxed: the new array is published as a whole.
-    size_t at = first;
-    Atomic<NameItem*>* tail = &buckets[at].head;
     NameItem* item = source.head.load(relaxed);
     for (; item != nullptr; item = item->next[from.which].load(relaxed)) {
-      const size_t home = index(item->hash);
-      if (home != at) {
-        tail->store(nullptr, relaxed);
-        at = home;
-        tail = &buckets[at].head;
-      }
-      tail->store(item, relaxed);
-      tail = &item->next[which];
-      buckets[at].count.store(buckets[at].count.load(relaxed) + 1, relaxed);
+      NameBucket& home = bucket(item->hash);
+      item->next[which].store(home.head.load(relaxed), relaxed);
+      home.head.store(item, relaxed);
+      home.filter.store(home.filter.load(relaxed) | filter_bit(item->hash), relaxed);
+      home.count.store(home.count.load(relaxed) + 1, relaxed);
     }
-    tail->store(nullptr, relaxed);
   }
 }
 

@@ -1,6 +1,8 @@
 // The names of one directory: a resizable chained hash over SipHash of the name. A bucket stands for
-// a range of the hash (its index is the hash's top bits) and its chain ascends by hash, so walking the buckets
-// gives all names in plain order of the hash, and a resize only splits buckets.
+// a range of the hash (its index is the hash's top bits), so walking the buckets, each one's names sorted,
+// gives all names in plain order of the hash, and a resize only splits buckets. A bucket has a filter: a bit for
+// some bits of each name's hash. A name whose bit is not set is not there, which a miss and an insertion
+// thus find out without a look at the chain.
 //
 // Readers (find, collect) take no lock and write nothing; they hold an EpochGuard. Writers lock the buckets
 // of the names that they change (NameLocks, in address order); a resize and the end of a directory lock all of
@@ -74,9 +76,14 @@ struct alignas(64) NameBucket {
   SpinBit lock;
   Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
   Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
-  Atomic<NameItem*> head{nullptr};  // release under the lock, acquire by readers
-  Stamp stamp = 0;                  // last stamp given under this lock (P1)
+  // Release under the lock, acquire by readers. A name's bit is set before it is in the chain and taken away
+  // after it has left it.
+  Atomic<uint64_t> filter{0};
+  Atomic<NameItem*> head{nullptr};
+  Stamp stamp = 0;  // last stamp given under this lock (P1)
 };
+// The low bits of the hash: the high ones choose the bucket.
+inline constexpr uint64_t filter_bit(uint64_t hash) { return uint64_t{1} << (hash & 63); }
 
 class DirectoryNode {
  public:
@@ -116,8 +123,10 @@ class DirectoryNode {
   // Exact with any bucket locked.
   bool dead() const { return dead_.load(acquire); }
 
-  // After an insert, holding nothing: grows when chains or waiting times are long.
-  void grow_if_needed(uint64_t hash);
+  // With the name's bucket locked: chains or waiting times are long, the caller grow()s after the locks.
+  bool wants_growth(uint64_t hash) const;
+  // Holding nothing.
+  void grow();
 
   // --- loading (P4)
   bool complete() const { return complete_.load(acquire); }  // pairs with add_loaded
@@ -151,7 +160,7 @@ class DirectoryNode {
     uint64_t last;  // inclusive
   };
 
-  bool wants_growth(const Table& table, uint64_t hash) const;
+  bool old_is_gone() const { return old_gone_->load(acquire); }  // pairs with ~Table
   static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);
   void unlink(Table& table, NameItem* item);
 
@@ -162,7 +171,9 @@ class DirectoryNode {
   Atomic<bool> tombstones_noted_{false};
   mutable SpinBit ranges_lock_;
   std::vector<Range> ranges_ GUARDED_BY(ranges_lock_);  // ascending, apart from each other
-  std::shared_ptr<Atomic<bool>> old_gone_;  // under all bucket locks
+  // The array before the present one is out of all readers' sight: written false under all bucket locks, true
+  // by the end of that array, which can come after that of this object.
+  const std::shared_ptr<Atomic<bool>> old_gone_;
 };
 
 // Locks the buckets of some names, of one directory or several, or all buckets of a directory, in order of

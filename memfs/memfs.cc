@@ -30,8 +30,8 @@ void MemFs::install_root(const LoadedObject& root) {
   init.loaded = impl_->backend != nullptr;
   init.lookups = 1;  // for ever
   auto mnode = std::make_unique<Mnode>(std::move(init));
-  impl_->table.insert(mnode.get());
-  (void)mnode.release();
+  impl_->table.prepare(kRootMnode);
+  impl_->table.insert(mnode.release());
 }
 
 void MemFs::set_mnode_numbers(uint32_t core, uint64_t next, uint64_t limit) {

@@ -7,6 +7,26 @@
 
 namespace scalefs::memfs {
 
+LazyFile::~LazyFile() { delete node_.load(relaxed); }  // nobody else can see it any more
+
+FileNode* LazyFile::make() const {
+  auto fresh = FileNode::make(size_, blocks_512_, loaded_);
+  FileNode* none = nullptr;
+  // Pairs with operator->.
+  if (!node_.compare_exchange(none, fresh.get(), acq_rel, acquire)) return none;
+  return fresh.release();
+}
+
+uint64_t LazyFile::size() const {
+  const FileNode* node = peek();
+  return node != nullptr ? node->size() : size_;
+}
+
+uint64_t LazyFile::blocks_512() const {
+  const FileNode* node = peek();
+  return node != nullptr ? node->blocks_512() : blocks_512_;
+}
+
 Mnode::Mnode(MnodeInit init)
     : number(init.attr.mnode),
       type(type_of_mode(init.attr.mode)),
@@ -14,7 +34,7 @@ Mnode::Mnode(MnodeInit init)
       generation(init.attr.generation),
       rdev(init.attr.rdev),
       btime_ns(init.attr.btime_ns),
-      symlink_bytes(is_symlink() ? init.attr.size : 0) {
+      file(init.attr.size, init.attr.blocks, init.loaded) {
   // Relaxed throughout: nobody else can see the object yet; its publication releases.
   mode.store(init.attr.mode, relaxed);
   uid.store(init.attr.uid, relaxed);
@@ -30,7 +50,6 @@ Mnode::Mnode(MnodeInit init)
   tmpfile.store(init.tmpfile, relaxed);
   base_lookups = init.lookups;
   if (is_directory()) directory = std::make_unique<DirectoryNode>(!init.loaded);
-  if (is_file()) file = FileNode::make(init.attr.size, init.attr.blocks, init.loaded);
   memory_count(MemoryClass::mnode, sizeof(Mnode));
 }
 

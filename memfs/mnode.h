@@ -47,6 +47,38 @@ struct MnodeInit {
   bool tmpfile = false;    // nlink 0 and may be linked
 };
 
+// The data of a regular file, made when something asks for it first: most files of a tree that is walked or
+// unpacked are never read again.
+class LazyFile {
+ public:
+  LazyFile(uint64_t size, uint64_t blocks_512, bool loaded)
+      : size_(size), blocks_512_(blocks_512), loaded_(loaded) {}
+  ~LazyFile();
+  LazyFile(const LazyFile&) = delete;
+  LazyFile& operator=(const LazyFile&) = delete;
+
+  // Allocates the first time, so the caller holds nothing.
+  FileNode& operator*() const { return *operator->(); }
+  FileNode* operator->() const {
+    FileNode* node = node_.load(acquire);  // pairs with make()
+    return node != nullptr ? node : make();
+  }
+  // Null when nothing asked for it yet.
+  FileNode* peek() const { return node_.load(acquire); }
+  // As stat shows them; makes nothing.
+  uint64_t size() const;
+  uint64_t blocks_512() const;
+  // As it began.
+  uint64_t first_size() const { return size_; }
+
+ private:
+  FileNode* make() const;
+  mutable Atomic<FileNode*> node_{nullptr};
+  const uint64_t size_;
+  const uint64_t blocks_512_;
+  const bool loaded_;
+};
+
 struct alignas(64) Mnode {
   explicit Mnode(MnodeInit init);
   ~Mnode();
@@ -56,6 +88,7 @@ struct alignas(64) Mnode {
   bool is_directory() const { return type == kTypeDirectory; }
   bool is_file() const { return type == kTypeFile; }
   bool is_symlink() const { return type == kTypeSymlink; }
+  uint64_t symlink_bytes() const { return file.first_size(); }  // length of the target
 
   // DT_* values, without <dirent.h>.
   static constexpr uint8_t kTypeDirectory = 4;
@@ -69,9 +102,8 @@ struct alignas(64) Mnode {
   const uint32_t generation;
   const uint64_t rdev;
   const int64_t btime_ns;
-  const uint64_t symlink_bytes;  // length of a symlink's target
   std::unique_ptr<DirectoryNode> directory;  // of a directory
-  std::unique_ptr<FileNode> file;            // of a regular file
+  const LazyFile file;                       // of a regular file
   // Symlink target: with no backend or when created here, set before publication; of a loaded one
   // null until readlink loads it. Retired by epoch. Acquire loads pair with the release in readlink.
   Atomic<const std::string*> target{nullptr};
@@ -99,7 +131,7 @@ struct alignas(64) Mnode {
 
   // --- Which cores' ways may hold a delta (bit core % 128). Set before the delta, cleared after the
   // fold; in the steady state only read.
-  alignas(64) Atomic<uint64_t> delta_cores[2];
+  Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
   Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that

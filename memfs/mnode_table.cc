@@ -22,7 +22,7 @@ struct MnodeTable::Table {
   }
   ~Table() {
     memory_count(MemoryClass::mnode, -static_cast<int64_t>(size * sizeof(void*)));
-    if (gone != nullptr) gone->store(true, release);  // pairs with the load in grow()
+    if (gone != nullptr) gone->store(true, release);  // pairs with the load in prepare()
   }
   // Neighbouring counters are on different lines: the low bits choose the line.
   uint32_t index(MnodeNo number) const {
@@ -41,9 +41,10 @@ struct alignas(kFalseSharingBytes) MnodeTable::Shard {
   ~Shard() { delete table.load(relaxed); }
   Atomic<Table*> table{nullptr};  // release when published, acquire by readers
   Atomic<uint64_t> count{0};      // written under the lock; others read it as a statistic
+  Atomic<uint32_t> size{0};       // of the array; as `count`
   alignas(kFalseSharingBytes) SpinBit lock;
   // The array before the present one is out of all readers' sight.
-  std::shared_ptr<Atomic<bool>> old_gone = std::make_shared<Atomic<bool>>(true);
+  const std::shared_ptr<Atomic<bool>> old_gone = std::make_shared<Atomic<bool>>(true);
 };
 
 MnodeTable::MnodeTable() : shards_(std::make_unique<Shard[]>(kCoresMax)) {}
@@ -77,14 +78,15 @@ Mnode* MnodeTable::find(MnodeNo number) const {
 
 void MnodeTable::prepare(MnodeNo number) {
   Shard& shard = shard_of(number);
-  uint32_t size = kSizeMin;
-  {
-    EpochGuard guard;  // another thread may replace and retire the array
-    const Table* table = shard.table.load(acquire);
-    if (table != nullptr) {
-      if (shard.count.load(relaxed) < table->size) return;
-      size = table->size * 4;
-    }
+  // Relaxed: an estimate will do, but for the first array, and who reads 0 comes to the lock below.
+  const uint32_t present = shard.size.load(relaxed);
+  if (present != 0 && shard.count.load(relaxed) < present) return;
+  const uint32_t size = present != 0 ? present * 4 : kSizeMin;
+  // Acquire: pairs with ~Table. Nothing else may be there that lets epochs pass; until then chains
+  // grow longer.
+  if (!shard.old_gone->load(acquire)) {
+    epoch::try_advance();
+    return;
   }
   auto fresh = std::make_unique<Table>(size, 0);
   std::unique_ptr<Table> old;
@@ -93,13 +95,13 @@ void MnodeTable::prepare(MnodeNo number) {
     Table* now = shard.table.load(relaxed);  // written under the lock
     if (now != nullptr && now->size >= size) return;
     if (now != nullptr) {
-      // Acquire: pairs with ~Table. Until then chains grow longer.
       if (!shard.old_gone->load(acquire)) return;
+      shard.old_gone->store(false, relaxed);
       fresh = relink(*now, std::move(fresh));
       old.reset(now);
     }
+    shard.size.store(fresh->size, relaxed);
     shard.table.store(fresh.release(), release);  // pairs with find()
-    if (old != nullptr) shard.old_gone->store(false, relaxed);
   }
   if (old != nullptr) {
     old->gone = shard.old_gone;
@@ -122,19 +124,16 @@ std::unique_ptr<MnodeTable::Table> MnodeTable::relink(const Table& from,
   return to;
 }
 
-void MnodeTable::insert(Mnode* mnode) {
-  prepare(mnode->number);
-  insert_or_find(mnode);
-}
-
-Mnode* MnodeTable::insert_or_find(Mnode* mnode) {
+Mnode* MnodeTable::put(Mnode* mnode, bool may_be_there) {
   Shard& shard = shard_of(mnode->number);
   SpinLock lock(shard.lock);
   Table& table = *shard.table.load(relaxed);  // written under the lock
   Atomic<Mnode*>& head = table.heads[table.index(mnode->number)];
   Mnode* first = head.load(relaxed);
-  for (Mnode* m = first; m != nullptr; m = m->table_next[table.which].load(relaxed))
-    if (m->number == mnode->number) return m;
+  if (may_be_there) {
+    for (Mnode* m = first; m != nullptr; m = m->table_next[table.which].load(relaxed))
+      if (m->number == mnode->number) return m;
+  }
   mnode->table_next[table.which].store(first, relaxed);
   head.store(mnode, release);  // pairs with find()
   shard.count.store(shard.count.load(relaxed) + 1, relaxed);

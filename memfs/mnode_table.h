@@ -25,13 +25,13 @@ class MnodeTable {
 
   // Under an EpochGuard; null when there is none.
   Mnode* find(MnodeNo number) const;
-  // Makes room for the number: may allocate and take time. Before insert_or_find, holding no lock.
+  // Makes room for the number: may allocate and take time. Before the calls below, holding no lock; they neither
+  // allocate nor fail, so that they may be called under bucket locks.
   void prepare(MnodeNo number);
-  // Publishes a new object, with room made. Its number is not in the table.
-  void insert(Mnode* mnode);
-  // Publishes `mnode` unless the number is there already; answers who is there now. Neither allocates
-  // nor fails, so that it may be called under bucket locks.
-  Mnode* insert_or_find(Mnode* mnode);
+  // Publishes a new object: its number is not in the table.
+  void insert(Mnode* mnode) { put(mnode, false); }
+  // Publishes `mnode` unless the number is there already; answers who is there now.
+  Mnode* insert_or_find(Mnode* mnode) { return put(mnode, true); }
   // The caller retires it.
   void remove(Mnode* mnode);
   uint64_t size() const;
@@ -42,6 +42,7 @@ class MnodeTable {
   struct Table;
   struct Shard;
   Shard& shard_of(MnodeNo number) const;
+  Mnode* put(Mnode* mnode, bool may_be_there);
   static std::unique_ptr<Table> relink(const Table& from, std::unique_ptr<Table> to);
 
   std::unique_ptr<Shard[]> shards_;

@@ -19,7 +19,7 @@ NameLocks& NameLocks::add_all(DirectoryNode& directory) {
 }
 
 void NameLocks::resolve(Request& r) {
-  r.table = r.directory->table_.load(acquire);  // pairs with grow_if_needed
+  r.table = r.directory->table_.load(acquire);  // pairs with grow
   r.first = r.all ? &r.table->buckets[0] : &r.table->bucket(r.hash);
   r.last = r.all ? &r.table->buckets[r.table->size() - 1] : r.first;
 }

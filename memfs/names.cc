@@ -46,6 +46,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
     record->mtime_ns = record->ctime_ns = now;
   }
   const bool is_directory = mnode->is_directory();
+  bool grow = false;
   {
     NameLocks locks;
     locks.add(names, hash).lock();
@@ -64,9 +65,10 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
                                  .stamp = stamp});
     locks.set_stamp(stamp);
     slot.append(std::move(record));
+    grow = names.wants_growth(hash);
   }
   room.keep();
-  names.grow_if_needed(hash);
+  if (grow) names.grow();
   return Entry{impl.attributes(*mnode)};  // its first lookup is the caller's
 }
 
@@ -251,6 +253,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
         LinkOp{directory->number, std::string(name), target->number, target->type}, cost);
     record->mtime_ns = record->ctime_ns = now;
   }
+  bool grow = false;
   {
     NameLocks locks;
     locks.add(names, hash).lock();
@@ -272,9 +275,10 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
                     {.entries = 1, .mtime_ns = now, .ctime_ns = now, .stamp = stamp});
     locks.set_stamp(stamp);
     slot.append(std::move(record));
+    grow = names.wants_growth(hash);
   }
   room.keep();
-  names.grow_if_needed(hash);
+  if (grow) names.grow();
   return entry_of(impl, std::move(target));
 }
 

@@ -45,7 +45,7 @@ Result<MadeObject> make_object(MemFs::Impl& impl, Mnode& directory, const NewObj
 
 void publish_object(MemFs::Impl& impl, Mnode* mnode, Stamp stamp) {
   mnode->stamp.store(stamp, relaxed);  // published by the table's release
-  impl.table.insert_or_find(mnode);
+  impl.table.insert(mnode);
 }
 
 }  // namespace scalefs::memfs

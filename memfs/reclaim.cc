@@ -86,8 +86,8 @@ void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode) {
       room.keep();
     }
   }
-  if (mnode->is_file()) mnode->file->drop_all(impl, *mnode);
-  // Directories and symlinks are listed too, for the time of their last reading.
+  if (mnode->is_file() && mnode->file.peek() != nullptr) mnode->file->drop_all(impl, *mnode);
+  // Whatever was never read or written can be listed too, for the time of its last reading.
   impl.data->dirty.remove(mnode->dirty_link);
   impl.table.remove(mnode);
   impl.deltas.forget(*mnode);

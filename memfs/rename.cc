@@ -25,6 +25,7 @@ struct Rename {
   Pin source_parent, target_parent;
   uint64_t source_hash = 0, target_hash = 0;
   Pin moved, replaced;  // replaced: empty when the target name means nothing
+  bool wants_growth = false;  // of the target directory
   bool exchange() const { return mode == RenameMode::exchange; }
   bool same_parent() const { return source_parent.get() == target_parent.get(); }
   // A directory gets another parent.
@@ -191,6 +192,7 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   count(r, p.now, stamp, p.whiteout.has_value());
   locks.set_stamp(stamp);
   slot.append(std::move(p.record));
+  r.wants_growth = targets.wants_growth(r.target_hash);
   return Next::done;
 }
 
@@ -232,7 +234,7 @@ Result<Next> attempt(Rename& r) {
   }
   if (!result.ok() || *result != Next::done) return result;
   room.keep();
-  r.target_parent->directory->grow_if_needed(r.target_hash);
+  if (r.wants_growth) r.target_parent->directory->grow();
   if (r.mode == RenameMode::replace || r.mode == RenameMode::no_replace)
     after_removal(r.impl, *r.source_parent, removed);
   return result;
@@ -244,7 +246,7 @@ Status MemFs::rename(MnodeNo source_dir, std::string_view source_name, MnodeNo t
                      std::string_view target_name, RenameMode mode, const Caller& caller) {
   SCALEFS_TRY_VOID(check_changed_name(source_name));
   SCALEFS_TRY_VOID(check_changed_name(target_name));
-  Rename r{*impl_, source_name, target_name, mode, caller, {}, {}, 0, 0, {}, {}};
+  Rename r{*impl_, source_name, target_name, mode, caller, {}, {}, 0, 0, {}, {}, false};
   SCALEFS_TRY(r.source_parent, pin_directory(*impl_, source_dir));
   SCALEFS_TRY(r.target_parent, pin_directory(*impl_, target_dir));
   r.source_hash = hash_name(*impl_, source_name);

@@ -146,13 +146,15 @@ Status load_names(MemFs::Impl& impl, Mnode& directory, uint64_t from, size_t cou
                       entry.hash == hash_name(impl, entry.name);
     if (!good) return Errno(EUCLEAN);
     NameItemPtr item(NameItem::make(entry.hash, entry.name, NameValue(entry.mnode, entry.type)));
+    bool grow = false;
     {
       NameLocks locks;
       locks.add(names, entry.hash).lock();
       if (!names.complete() && names.item(entry.hash, entry.name) == nullptr)
         names.insert(item.release());
+      grow = names.wants_growth(entry.hash);
     }
-    names.grow_if_needed(entry.hash);
+    if (grow) names.grow();
   }
   names.add_loaded(from, loaded.next_hash);
   return {};
