@@ -20,8 +20,12 @@ Status CheckpointBuild::unreferenced(BlockRun run) {
 }
 
 Result<BlockRun> CheckpointBuild::allocate(uint64_t want) {
-  SCALEFS_TRY(const BlockRun run, allocator_.allocate(current_core(), want));
-  allocated_.push_back(run);
+  const auto run = allocator_.allocate(current_core(), want);
+  if (run.ok()) {
+    allocated_.push_back(*run);
+  } else {
+    full_ = true;
+  }
   return run;
 }
 
@@ -86,18 +90,31 @@ void CheckpointBuild::collect_freed() {
   }
 }
 
+namespace {
+
+// A host without room for a sparse image is an I/O error to us; ENOSPC means that the volume is full.
+template <class T>
+Errno failure(const Result<T>& result) {
+  return result.code() == ENOSPC ? Errno(EIO) : result.error();
+}
+
+}  // namespace
+
 Result<CheckpointOutcome> CheckpointBuild::run(const TreeRoot& root,
                                                const CommittedBatches& batches,
                                                uint64_t generation) {
   const Status built = build_tree(root, batches, generation);
-  if (!built.ok()) {
+  if (!built.ok() && full_) {
     for (const BlockRun& run : allocated_) allocator_.free(run);
-    return built.error();
+    return Errno(ENOSPC);
   }
+  if (!built.ok()) return failure(built);
   SCALEFS_TRY_VOID(change_map());
   collect_freed();
   result_.blocks_written += map_.write_blocks_bound();
-  SCALEFS_TRY(result_.table, map_.write(device_, generation));
+  const auto table = map_.write(device_, generation);
+  if (!table.ok()) return failure(table);
+  result_.table = *table;
   std::vector<Ino>& inodes = result_.put_inodes;
   std::sort(inodes.begin(), inodes.end());
   inodes.erase(std::unique(inodes.begin(), inodes.end()), inodes.end());

@@ -60,6 +60,7 @@ class CheckpointBuild final : private SpaceSink {
   SpaceMap& map_;
   std::vector<Change> changes_;      // in the order in which they were reported
   std::vector<BlockRun> allocated_;  // by this build
+  bool full_ = false;                // the allocator had no block left
   CheckpointOutcome result_;
 };
 

@@ -68,7 +68,7 @@ Errno DiskFsImpl::fail(const char* what, Errno error) {
   if (!failed_.exchange(true, acq_rel)) {
     log_error("{}: {}; the volume takes no more changes", what, std::strerror(error.code()));
   }
-  return error;
+  return error.code() == EUCLEAN ? error : Errno(EIO);
 }
 
 Status DiskFsImpl::flush() {

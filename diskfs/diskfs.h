@@ -91,6 +91,8 @@ class DiskFs {
   // Writes the batch with one device write and makes it durable with one flush, together with all
   // data written by write_data before. When the journal lacks room it runs or waits for a checkpoint
   // first. Returns the batch's sequence number. An empty batch writes nothing and flushes nothing.
+  // Errors: EROFS (read-only, unmounted, or failed() before), EIO or EUCLEAN (failed() from now on),
+  // ENOSPC (no room in the journal, since no checkpoint finds room: not failed).
   virtual Result<uint64_t> commit(const Batch& batch) = 0;
   virtual uint64_t committed_seq() const = 0;
 

@@ -87,7 +87,7 @@ class DiskFsImpl final : public DiskFs {
     std::weak_ptr<CheckpointPin::State> state;
   };
 
-  // Makes the volume failed for good, logs why once, and answers `error`.
+  // Makes the volume failed for good and logs why once. Answers EUCLEAN for that, else EIO.
   Errno fail(const char* what, Errno error);
   bool writable() const { return !read_only() && !failed() && !closed_.load(acquire); }
 

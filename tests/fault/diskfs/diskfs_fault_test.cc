@@ -97,14 +97,14 @@ std::string Life::remount() {
 }
 
 // Every n until a life passes without meeting the fault.
-void fail_every(Call call, bool later_too, bool tear) {
+void fail_every(Call call, bool later_too, bool tear, int error = EIO) {
   for (uint64_t seed = 1; seed <= 2; ++seed) {
     for (uint64_t n = 1;; ++n) {
       SCOPED_TRACE(fmt::format("seed {}, call {}", seed, n));
       ASSERT_LT(n, 1000u);
       Life life(seed);
       life.device.set_tear_failed_writes(tear);
-      life.device.fail(call, n, EIO, later_too);
+      life.device.fail(call, n, error, later_too);
       life.run();
       const bool met = life.device.calls(call) >= n;
       // One unreadable copy of a superblock is what the other copies are for.
@@ -120,10 +120,47 @@ void fail_every(Call call, bool later_too, bool tear) {
 
 TEST(DiskFsFault, EveryWriteFails) { fail_every(Call::write, true, false); }
 TEST(DiskFsFault, OneWriteFailsHalfDone) { fail_every(Call::write, false, true); }
+TEST(DiskFsFault, TheHostHasNoRoom) { fail_every(Call::write, true, true, ENOSPC); }
 TEST(DiskFsFault, EveryFlushFails) { fail_every(Call::flush, true, false); }
 TEST(DiskFsFault, OneFlushFails) { fail_every(Call::flush, false, false); }
 TEST(DiskFsFault, EveryReadFails) { fail_every(Call::read, true, false); }
 TEST(DiskFsFault, OneReadFails) { fail_every(Call::read, false, false); }
+
+// No block is free for the checkpoint: it answers ENOSPC, changes nothing, and works once there is room.
+TEST(DiskFsFault, AFullVolumeFailsNoCheckpointForGood) {
+  for (uint64_t left = 0; left < 40; ++left) {
+    SCOPED_TRACE(fmt::format("{} blocks left", left));
+    MemoryDevice memory(kBlocks);
+    format_tiny(memory, 24);
+    auto fs = mount_or_fail(memory);
+    ASSERT_TRUE(fs);
+    DiskHistory history(left);
+    history.free_blocks_min = 0;
+    history.adopt(*fs);
+    ASSERT_EQ(history.step(*fs, 40).code(), 0);
+    ASSERT_EQ(fs->checkpoint().code(), 0);
+    for (int i = 0; i < 3; ++i) ASSERT_EQ(history.step(*fs, 40).code(), 0);
+    std::vector<BlockRun> taken;  // as by writes whose batch is still to come
+    while (fs->allocator().free_blocks() > left) {
+      const auto run = fs->allocator().allocate(0, fs->allocator().free_blocks() - left);
+      ASSERT_TRUE(run.ok());
+      taken.push_back(*run);
+    }
+    const Status status = fs->checkpoint();
+    ASSERT_TRUE(status.ok() || status.code() == ENOSPC) << status.code();
+    ASSERT_FALSE(fs->failed());
+    if (!status.ok()) {
+      EXPECT_LT(left, fs->checkpoint_blocks_bound());
+      EXPECT_GE(fs->allocator().free_blocks(), left) << "the attempt kept blocks";
+      EXPECT_EQ(compare_state(*fs, history.state(fs->checkpointed_seq())), "");
+      for (const BlockRun& run : taken) fs->allocator().free(run);
+      taken.clear();
+      ASSERT_EQ(fs->checkpoint().code(), 0);
+    }
+    ASSERT_EQ(compare_state(*fs, history.newest()), "");
+    ASSERT_EQ(check_volume(memory), "");
+  }
+}
 
 // A device that lies: the n-th write is lost, goes elsewhere, or changes a byte, and answers ok. What
 // is read afterwards is right or refused, never wrong.
