@@ -59,7 +59,7 @@ TEST(DiskFsStress, CommitsCheckpointsAndReaders) {
     for (uint64_t i = 0; i < 2; ++i) {
       readers.emplace_back([&, i] { read_until(*fs, done, seed * 10 + i, &reads[i]); });
     }
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < 60; ++i) {
       const auto committed = history.step(*fs, 20);
       EXPECT_EQ(committed.code(), 0);
       if (!committed.ok()) break;
