@@ -3,11 +3,11 @@
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -20,6 +20,9 @@
 
 namespace scalefs::fuse {
 namespace {
+
+constexpr int kWakeSignal = SIGUSR2;
+constexpr uint64_t kWakePeriodMs = 10;
 
 // A worker waits when a page must be read or a writer is held back, so there are more of them than
 // cores; beyond some number they only meet at the kernel's queue.
@@ -86,7 +89,6 @@ void LibfuseTransport::unmount() {
 Status LibfuseTransport::mount(const std::string& mountpoint) {
   if (fuse_session_mount(session_, mountpoint.c_str()) != 0) return Errno(EIO);
   mounted_ = true;
-  mountpoint_ = mountpoint;
   fuse_custom_io hooks = {};
   hooks.read = read_hook;
   hooks.writev = write_hook;
@@ -95,6 +97,22 @@ Status LibfuseTransport::mount(const std::string& mountpoint) {
 }
 
 Status LibfuseTransport::serve() {
+  struct sigaction wake = {};
+  wake.sa_handler = [](int) {};  // no SA_RESTART: it ends a wait
+  ::sigaction(kWakeSignal, &wake, nullptr);
+  {
+    MutexLock lock(serving_mutex_);
+    server_ = ::pthread_self();
+    serving_ = true;
+  }
+  const Status status = run_loop();
+  MutexLock lock(serving_mutex_);
+  serving_ = false;
+  served_.notify_all();
+  return status;
+}
+
+Status LibfuseTransport::run_loop() {
   const unsigned threads = options_.threads != 0 ? options_.threads : default_threads();
   fuse_loop_config* config = fuse_loop_cfg_create();
   if (config == nullptr) return Errno(ENOMEM);
@@ -107,11 +125,16 @@ Status LibfuseTransport::serve() {
   return result < 0 ? Status(Errno(-result)) : Status();
 }
 
+// The loop's thread sleeps until a worker ends, and the workers in read(2). A signal makes it look at the
+// flag, unless it comes between its look and its sleep: therefore again and again. A request of our
+// own would not do: a worker that sees the flag drops what it has just read.
 void LibfuseTransport::stop() {
   fuse_session_exit(session_);
-  // The loop looks at the flag when a worker ends, and a worker does after a request.
-  struct statfs ignored;
-  (void)::statfs(mountpoint_.c_str(), &ignored);
+  MutexLock lock(serving_mutex_);
+  while (serving_) {
+    ::pthread_kill(server_, kWakeSignal);
+    (void)served_.wait_for(serving_mutex_, kWakePeriodMs);
+  }
 }
 
 ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* user) {

@@ -10,6 +10,7 @@
 // Parked requests must have been answered before the destructor runs.
 #pragma once
 
+#include <pthread.h>
 #include <sys/uio.h>
 
 #include <functional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "base/atomic.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/operations.h"
 
@@ -51,7 +53,8 @@ class LibfuseTransport {
   // Takes the mount away if it still is there, also a busy one; replies that come later go nowhere. After
   // serve() only.
   void unmount();
-  // Ends serve() though the mount may be busy; any thread. Whoever still uses it gets errors.
+  // Ends serve() though the mount may be busy, and waits for its end; any thread but those of the
+  // loop. Whoever still uses the mount gets errors.
   void stop();
 
   Operations& operations() { return operations_; }
@@ -61,12 +64,17 @@ class LibfuseTransport {
   static ssize_t read_hook(int fd, void* buffer, size_t size, void* self);
   static ssize_t write_hook(int fd, iovec* parts, int count, void* self);
   ssize_t answer_init(int fd, iovec* parts, int count);
+  Status run_loop();
 
   Operations& operations_;
   const TransportOptions options_;
-  std::string mountpoint_;
   fuse_session* session_ = nullptr;
   bool mounted_ = false;
+
+  Mutex serving_mutex_;
+  CondVar served_;
+  bool serving_ GUARDED_BY(serving_mutex_) = false;
+  pthread_t server_ GUARDED_BY(serving_mutex_) = {};
 
   // INIT is the first request and is served by the only thread there is then; the flag tells later
   // threads, which start after it, that there is nothing to look for.

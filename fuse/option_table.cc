@@ -118,6 +118,11 @@ constexpr Known kKnown[] = {
     {"clone_fd", Takes::nothing, [](Options& o, const Value&) { o.clone_fd = true; }},
     {"auto_unmount", Takes::nothing, pass<kAutoUnmount>},
     {"nonempty", Takes::nothing, nullptr},
+    // What mount(8) finds in the table of mounts and hands over with a remount.
+    {"user_id", Takes::text, nullptr},
+    {"group_id", Takes::text, nullptr},
+    {"rootmode", Takes::text, nullptr},
+    {"blksize", Takes::text, nullptr},
     {"debug", Takes::nothing,
      [](Options& o, const Value&) {
        o.debug = true;
