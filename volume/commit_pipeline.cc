@@ -19,6 +19,7 @@ CommitPipeline::CommitPipeline(const Parts& parts)
       marks_(parts.marks),
       pins_(parts.pins),
       health_(parts.health),
+      credits_(parts.credits),
       translator_(parts.disk.info().hash_key, parts.view) {}
 
 void CommitPipeline::take_in_flight(RecordList records) {
@@ -30,7 +31,13 @@ void CommitPipeline::take_in_flight(RecordList records) {
 
 void CommitPipeline::release(RecordList records) {
   uint64_t bytes = 0;
-  for (const auto& record : records) bytes += record->cost_bytes;
+  uint64_t pages = 0;
+  for (const auto& record : records) {
+    bytes += record->cost_bytes;
+    const auto& op = static_cast<const memfs::OpRecord&>(*record).op;
+    if (const auto* carried = std::get_if<memfs::InlineOp>(&op)) pages += carried->pages.size();
+  }
+  if (pages != 0) credits_.spend(pages);
   bytes_in_flight_.fetch_sub(bytes, relaxed);
   records_in_flight_.fetch_sub(records.size(), relaxed);
 }

@@ -4,7 +4,8 @@
 //   oplog cut -> split -> { translate -> DiskFs::commit -> publish } ... -> covered stamps
 //
 // Publishing after a batch is durable: the committed view and the inode map take its inodes, blocks
-// that it never named are retired (P3), mnode marks are durable, its records are freed.
+// that it never named are retired (P3), mnode marks are durable, its records are freed. Credits of
+// pages that records carry are spent: the bound of the next checkpoint counts their blocks from now on.
 // A failure anywhere makes the volume failed: records of the cut are lost for the disk, memory keeps
 // what they did.
 //
@@ -18,6 +19,7 @@
 
 #include "diskfs/diskfs.h"
 #include "oplog/op_log.h"
+#include "volume/block_credits.h"
 #include "volume/committed_view.h"
 #include "volume/committer.h"
 #include "volume/health.h"
@@ -36,6 +38,7 @@ class CommitPipeline final : public CommitWork {
     MnodeMarks& marks;
     ReadPins& pins;
     Health& health;
+    BlockCredits& credits;
   };
   explicit CommitPipeline(const Parts& parts);
 
@@ -69,6 +72,7 @@ class CommitPipeline final : public CommitWork {
   MnodeMarks& marks_;
   ReadPins& pins_;
   Health& health_;
+  BlockCredits& credits_;
   Translator translator_;
   // Sums for limits and statistics: relaxed.
   Atomic<uint64_t> records_in_flight_{0};

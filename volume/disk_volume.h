@@ -84,9 +84,9 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   CommittedView view_;
   MnodeMarks marks_;
   ReadPins pins_;
+  BlockCredits credits_;
   CommitPipeline pipeline_;
   Committer committer_;
-  BlockCredits credits_;
   Admission admission_;
   Writeback writeback_;
   Loader loader_;

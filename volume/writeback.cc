@@ -80,19 +80,13 @@ Status Writeback::pass(MnodeNo file, size_t pages_max, bool* busy, size_t* writt
     size_t bytes = 0;
     for (const auto& page : pages) bytes += page.bytes;
     if (last && *written == pages.size() && bytes <= parts_.inline_bytes_max) {
-      write_inline(file, std::move(pages));
+      fs_->finish_inline(file, std::move(pages));
     } else {
       SCALEFS_TRY_VOID(write_pages(file, pages));
     }
     if (last) return {};
   }
   return {};
-}
-
-void Writeback::write_inline(MnodeNo file, Pages pages) {
-  // From the log on, what the checkpoint may need for them is counted with the operations.
-  parts_.credits.spend(pages.size());
-  fs_->finish_inline(file, std::move(pages));
 }
 
 Status Writeback::write_pages(MnodeNo file, const Pages& pages) {

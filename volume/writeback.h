@@ -7,7 +7,8 @@
 // pass finds busy was sampled after the call.
 //
 // Space: a dirty page holds a block credit (block_credits.h), which is spent when its block is
-// allocated. Pages whose generation went stale give their blocks back at once: nothing has named them.
+// allocated, or when the record that carries its content is committed. Pages whose generation went
+// stale give their blocks back at once: nothing has named them.
 //
 // Errors: EIO of a failed write makes the volume failed (I11), the pages are dirty again. Callers hold
 // nothing. Any number of threads.
@@ -46,7 +47,6 @@ class Writeback {
 
   // One pass over the dirty pages, in order; *busy: some were in writeback.
   Status pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written);
-  void write_inline(MnodeNo file, Pages pages);
   Status write_pages(MnodeNo file, const Pages& pages);
   // Blocks for all pages, in runs as long as there are.
   Result<std::vector<diskfs::BlockRun>> allocate(uint64_t count);

@@ -2,59 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include "tests/unit/volume/fake_room.h"
 
 namespace scalefs::volume {
 namespace {
 
 using memfs::Need;
-
-// A volume in numbers.
-class FakeRoom : public Room {
- public:
-  uint64_t free_blocks() override { return free; }
-  uint64_t checkpoint_bound() override { return bound; }
-  uint64_t log_operations() override { return operations; }
-  uint64_t log_bytes() override { return log; }
-  uint64_t page_bytes() override { return pages; }
-  uint64_t dirty_bytes() override { return dirty; }
-  Status commit() override {
-    ++commits;
-    log = operations = 0;
-    return commit_status;
-  }
-  Status recover_space() override {
-    ++recoveries;
-    operations = bound = 0;
-    free += freed_by_recovery;
-    freed_by_recovery = 0;
-    return {};
-  }
-  bool write_back_some() override {
-    if (dirty == 0) return false;
-    dirty -= std::min<uint64_t>(dirty, 8192);
-    ++writebacks;
-    return true;
-  }
-  uint64_t evict_pages(uint64_t target) override {
-    pages = std::max({target, dirty + unevictable, std::min(pages, target)});
-    return pages;
-  }
-  Status settle_pages() override {
-    ++settles;
-    unevictable = 0;
-    return {};
-  }
-  void want_commit() override { ++wanted_commits; }
-  void want_write_back() override { ++wanted_writebacks; }
-  void want_checkpoint() override {}
-
-  uint64_t free = 10000, bound = 0, operations = 0, log = 0, pages = 0, dirty = 0, unevictable = 0;
-  uint64_t freed_by_recovery = 0;
-  int commits = 0, recoveries = 0, writebacks = 0, settles = 0;
-  int wanted_commits = 0, wanted_writebacks = 0;
-  Status commit_status;
-};
 
 class AdmissionTest : public ::testing::Test {
  protected:

@@ -5,6 +5,7 @@
 
 #include "diskfs/format.h"
 #include "diskfs/memory_device.h"
+#include "tests/unit/volume/fake_room.h"
 #include "tests/unit/volume/record_maker.h"
 #include "volume/loader.h"
 #include "volume/mount_batch.h"
@@ -33,7 +34,7 @@ class PipelineTest : public ::testing::Test {
         [this](diskfs::BlockRun run) { disk_->allocator().free(run); });
     health_ = std::make_unique<Health>(false);
     pipeline_ = std::make_unique<CommitPipeline>(
-        CommitPipeline::Parts{*log_, *disk_, *map_, *view_, *marks_, *pins_, *health_});
+        CommitPipeline::Parts{*log_, *disk_, *map_, *view_, *marks_, *pins_, *health_, credits_});
     loader_ = std::make_unique<Loader>(*disk_, *map_);
     ASSERT_TRUE(loader_->load_root().ok());
   }
@@ -79,7 +80,20 @@ class PipelineTest : public ::testing::Test {
   std::unique_ptr<CommitPipeline> pipeline_;
   std::unique_ptr<Loader> loader_;
   RecordMaker maker_;
+  FakeRoom room_;
+  BlockCredits credits_{room_, 10000};
 };
+
+TEST_F(PipelineTest, CreditsOfCarriedPagesAreSpentByTheCommit) {
+  maker_.create(2048, 1, "f");
+  maker_.bytes(2048, 0, "one", 3);
+  maker_.bytes(2048, 1, "two", 4099);
+  ASSERT_TRUE(credits_.take(2, 1));
+  credits_.gather();
+  EXPECT_EQ(credits_.held(), 2u);
+  ASSERT_TRUE(commit().ok());
+  EXPECT_EQ(credits_.held(), 0u);
+}
 
 TEST_F(PipelineTest, CommittedNamesAreThereAfterARemount) {
   maker_.mkdir(2048, 1, "dir", 5);
