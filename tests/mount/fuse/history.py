@@ -27,10 +27,12 @@ def block_content(node, block, version):
 
 
 class Writer:
-    """Makes random calls below `places` (folders that exist) until one fails."""
+    """Makes random calls below `places` (folders that exist) until one fails. `volume` is the folder whose
+    fsync makes everything durable."""
 
-    def __init__(self, root, places, journal, seed):
+    def __init__(self, root, places, journal, seed, volume=None):
         self.root, self.places = root, places
+        self.volume = volume or root
         self.random = random.Random(seed)
         self.journal = os.open(journal, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         self.count = 0
@@ -76,7 +78,7 @@ class Writer:
         os.close(fd)
 
     def do_sync(self):
-        self.do_fsync_dir('')
+        self.do_fsync_dir(self.volume)
 
     def do_mkdir(self, name):
         os.mkdir(self.path(name), 0o755)
@@ -316,11 +318,24 @@ class History:
             while more := file.read():
                 content += more
         if len(content) < size_floor * BLOCK or len(content) % BLOCK != 0:
-            raise AssertionError(f'{path} has {len(content)} bytes, synced were {size_floor * BLOCK}')
+            raise AssertionError(f'{path} has {len(content)} bytes, synced were {size_floor * BLOCK}; '
+                                 f'{self.story(node, floor)}')
         for block in range(len(content) // BLOCK):
             data = content[block * BLOCK:(block + 1) * BLOCK]
             if not any(data == block_content(node, block, version)
                        for version in allowed.get(block, [])):
                 raise AssertionError(
                     f'{path} block {block}: found {struct.unpack("<QQQQ", data[:32])}, allowed '
-                    f'versions of file {node} {allowed.get(block)}, floor {floor}')
+                    f'versions {allowed.get(block)}; {self.story(node, floor)}')
+
+    def story(self, node, floor):
+        """What happened to a file, for a person."""
+        names, lines = {}, []
+        for index, (kind, arguments) in enumerate(self.calls):
+            before = {path for path, known in names.items() if known.made == node}
+            self.apply(index, names, {})
+            touched = before | {path for path, known in names.items() if known.made == node}
+            if touched.intersection(str(argument) for argument in arguments) or kind == 'sync':
+                state = '' if index in self.returned else ' (did not return)'
+                lines.append(f'{index} {kind} {arguments}{state}')
+        return f'file {node}, covered up to call {floor} of {len(self.calls)}: ' + '; '.join(lines)
