@@ -178,6 +178,7 @@ class FileAccess {
   Put put(uint64_t offset, size_t count, PagePtr& bytes, uint64_t below, Room& room);
   Put put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count, PagePtr& bytes,
                bool whole, Room& room) REQUIRES(slot.lock);
+  bool surely_inside(uint64_t offset);
   Result<size_t> write_chunk(uint64_t offset, ConstBytes from, Room& room);
   Result<size_t> write_inside(uint64_t offset, ConstBytes from, Room& room);
   Result<size_t> write_extending(uint64_t offset, ConstBytes from, Room& room);

@@ -7,7 +7,7 @@
 //   reads                    no lock. Page by page: seqlock copy under an EpochGuard into a buffer of the stack,
 //                            then to the caller outside (a caller's memory may fault, P6). A page that is flagged
 //                            kInside needs no look at the size, so that reads do not meet appends (I1).
-//   writes inside the size   the slot's lock; the size is checked again under it
+//   writes inside the size   the slot's lock; the size is checked again under it, unless the page is flagged
 //   writes that extend, truncate, punch, allocate, begin and finish of writeback, and making
 //   known what an absent slot stands for             the mutex, then slots one by one
 //   misses                   no lock while the backend works; what came back is put under mutex or slot lock, if
@@ -100,7 +100,9 @@ class FileNode {
   friend class FileAccess;
   FileNode(uint64_t size, uint64_t blocks_512, bool loaded);
 
+  // What every call reads and hardly any writes.
   PageTree tree_;
+  ListLink cached_link_;  // in the list of files that have pages in memory (evict.cc)
   // Written by those who extend and truncate.
   alignas(64) Atomic<uint64_t> size_;
   // Pages that are dirty, on disk, unwritten or in a record; changes when a page becomes one of those or
@@ -123,8 +125,6 @@ class FileNode {
   Atomic<bool> tail_unknown_;
   // Where sequential reading would miss next; a hint, relaxed.
   Atomic<uint64_t> next_miss_{0};
-  // In the list of files that have pages in memory (evict.cc).
-  ListLink cached_link_;
 };
 
 }  // namespace scalefs::memfs

@@ -72,7 +72,12 @@ FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, u
   PageSlot& slot = leaf->slot(index);
   SpinLock lock(slot.lock);
   if (slot.has(PageSlot::kDead) || slot.map == MapKind::absent) return Put::unknown;
-  if (node_.size() < below) return Put::outside;
+  // With the mark truncate has not been here yet, and drops what it must when it comes.
+  if (!slot.has(PageSlot::kInside)) {
+    const uint64_t size = node_.size();
+    if (size < below) return Put::outside;
+    if (size >= (index + 1) << kBlockShift) slot.view.fetch_or(PageSlot::kInside, release);
+  }
   return put_slot(*leaf, slot, offset, count, bytes, count == kBlockBytes, room);
 }
 
@@ -174,9 +179,16 @@ Result<size_t> FileAccess::write_extending(uint64_t offset, ConstBytes from, Roo
   }
 }
 
+// Without a look at the size, which appends change.
+bool FileAccess::surely_inside(uint64_t offset) {
+  EpochGuard guard;
+  const PageSlot* slot = node_.tree_.find(offset >> kBlockShift);
+  return slot != nullptr && slot->has(PageSlot::kInside);
+}
+
 Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& room) {
   size_t done = 0;
-  if (offset + from.size() <= node_.size()) {
+  if (surely_inside(offset + from.size() - 1) || offset + from.size() <= node_.size()) {
     SCALEFS_TRY(done, write_inside(offset, from, room));
     // Short: the size shrank meanwhile, or there is an error that the next call will find again.
     if (done == from.size()) return done;
