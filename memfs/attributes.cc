@@ -163,11 +163,12 @@ Attr MemFs::Impl::attributes(const Mnode& mnode) const {
 void MemFs::Impl::touch_atime(Mnode& mnode) {
   if (options.noatime) return;
   const int64_t now = now_ns();
+  // Before the sums: those read lines that writers of other pages write.
+  if (mnode.atime_ns.load(acquire) == now) return;  // pairs with AttrWrite
   const MetaSums sums = deltas.read(mnode);
   if (options.relatime && sums.atime_ns > sums.mtime_ns && sums.atime_ns > sums.ctime_ns &&
       now - sums.atime_ns < kRelatimeNs)
     return;
-  if (sums.atime_ns == now) return;
   {
     AttrWrite write(mnode);
     mnode.atime_ns.store(now, release);

@@ -79,7 +79,6 @@ void FileAccess::drop_all() {
     drop_pages(0, kEndPage, room);
   }
   impl_.data->cached.remove(node_.cached_link_);
-  impl_.data->dirty.remove(mnode_.dirty_link);
 }
 
 }  // namespace scalefs::memfs

@@ -93,7 +93,8 @@ class FileNode {
   // setattr's size: sets it, logs a TruncateOp, sets mtime and ctime to `now_ns`. Reserves by itself, so the
   // caller holds nothing; the object is pinned. EFBIG, EIO.
   static Status truncate(MemFs::Impl& impl, Mnode& mnode, uint64_t size, int64_t now_ns);
-  // The object is dead: no call on it can begin any more. Frees every page and leaves all lists.
+  // The object is dead: no call on it can begin any more. Frees every page and leaves the list of
+  // files with pages.
   void drop_all(MemFs::Impl& impl, Mnode& mnode);
 
  private:

@@ -9,7 +9,7 @@ namespace {
 bool is_dirty(MemFs::Impl& impl, Mnode& mnode) {
   // Seq_cst pairs with mark_times_dirty: it marks and then lists, we unlist and then look.
   if (mnode.times_unlogged.load(seq_cst)) return true;
-  return mnode.is_file() && FileAccess(impl, mnode).has_unlogged();
+  return mnode.is_file() && mnode.file.peek() != nullptr && FileAccess(impl, mnode).has_unlogged();
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ void MemFs::log_attributes(MnodeNo number) {
   auto times = impl.make_record(std::move(atime), kRecordLogBytes);
   MutexLock change(mnode.change_lock);
   const bool times_open = mnode.times_unlogged.exchange(false, seq_cst);
-  if (mnode.is_file()) {
+  if (mnode.is_file() && mnode.file.peek() != nullptr) {
     FileAccess(impl, mnode).log_open_attributes(times_open, std::move(times), room);
     return;
   }

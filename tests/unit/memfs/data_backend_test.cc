@@ -399,6 +399,20 @@ TEST_F(DataBackendTest, DirtyFilesComeOldestFirstAndOnce) {
   EXPECT_EQ(fs_->dirty_files(10), (std::vector<MnodeNo>{c, a}));
 }
 
+TEST_F(DataBackendTest, ADirectoryWithAnOpenAccessTimeCanGo) {
+  const MnodeNo d = fs_->mkdir(kRootMnode, "d", 0755, Caller{})->attr.mnode;
+  set_wall_for_test(fs_->getattr(d)->ctime_ns + 5'000'000'000);
+  EXPECT_EQ(fs_->readdir(d, 0, [](const DirectoryEntry&) { return true; }).code(), 0);
+  set_wall_for_test(-1);
+  EXPECT_EQ(fs_->dirty_files(10), std::vector<MnodeNo>{d});
+  EXPECT_EQ(fs_->rmdir(kRootMnode, "d").code(), 0);
+  fs_->forget(d, 1);
+  for (int i = 0; i < 10 && fs_->maintain(); ++i) {
+  }
+  EXPECT_EQ(fs_->getattr(d).code(), ESTALE);
+  EXPECT_TRUE(fs_->dirty_files(10).empty());
+}
+
 TEST_F(DataBackendTest, AccessTimesAreLoggedWithTheAttributes) {
   const MnodeNo f = file("f");
   EXPECT_EQ(write(f, 0, "x"), 0);
