@@ -111,9 +111,11 @@ class ModelSink final : public SpaceSink {
     for (uint64_t i = 0; i < run.count; ++i) {
       EXPECT_EQ(blocks.erase(run.first.v + i), 1u) << "block freed that was not referenced";
     }
+    freed += run.count;
     return {};
   }
   std::set<uint64_t> blocks;
+  uint64_t freed = 0;  // reports, also of blocks that are referenced again
 };
 
 }  // namespace scalefs::diskfs

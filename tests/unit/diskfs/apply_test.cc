@@ -151,6 +151,7 @@ TEST_F(Apply, overwritten_blocks_are_freed_and_the_same_ones_kept) {
   batch.put_extent(kFile, 6, bench.data_blocks(2), test_crcs(2, 2));
   settle(batch);
   EXPECT_EQ(bench.sink.blocks.size(), 10u);
+  EXPECT_EQ(bench.sink.freed, 2u);
   EXPECT_FALSE(bench.sink.blocks.contains(first.v + 6));
   EXPECT_EQ(bench.reader().inode(kFile)->blocks, 10u);
 }
