@@ -63,6 +63,9 @@ def about(superblock, batches, content):
 
 
 def main(arguments):
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     full = arguments[:1] == ["--full"]
     paths = arguments[1:] if full else arguments
     if len(paths) != 1 or paths[0].startswith("-"):
@@ -83,9 +86,8 @@ def main(arguments):
     finally:
         device.close()
     if full:
-        print(to_json(about(superblock, batches, content)))
-    for line in lines:
-        print(to_json(line))
+        lines.insert(0, about(superblock, batches, content))
+    sys.stdout.write("".join(to_json(line) + "\n" for line in lines))
     return 0
 
 

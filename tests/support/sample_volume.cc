@@ -291,6 +291,8 @@ void SampleVolume::make_attributes() {
   batch_.set_mnode_mark(2, 4096);
   batch_.set_mnode_mark(3, 8192);
   commit();
+  unnamed_ = add(S_IFREG | 0600);
+  batch_.put_orphan(objects_.at(unnamed_).ino);
   make("/gone", S_IFREG | 0644);
   write(at("/gone"), 0, 3, 'g');
   resize(at("/gone"), 3 * kBlockBytes);
@@ -307,6 +309,16 @@ void SampleVolume::fill() {
   make_directories();
   make_files();
   make_attributes();
+}
+
+void SampleVolume::rewrite(int times) {
+  for (int i = 0; i < times; ++i) {
+    for (uint64_t page = 0; page < 4; ++page) {
+      write_inline(at("/part of a page"), page, pattern(kBlockBytes, static_cast<char>('a' + i)));
+    }
+    resize(at("/part of a page"), 4 * kBlockBytes);
+    commit();
+  }
 }
 
 void SampleVolume::change() {
@@ -335,6 +347,8 @@ void SampleVolume::change() {
   write(made, 0, 5, 'w');
   resize(made, 5 * kBlockBytes);
   remove("/short link", true);
+  batch_.del_orphan(objects_.at(unnamed_).ino);
+  add_name("/named at last", unnamed_);
   set_xattr(at("/many"), "user.parts", pattern(40000, 'm'));
   batch_.set_mnode_mark(2, 8192);
   batch_.set_mnode_mark(7, 1);

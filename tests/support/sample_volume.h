@@ -17,8 +17,9 @@ class SampleVolume {
   explicit SampleVolume(diskfs::DiskFs& fs);
   ~SampleVolume();
 
-  void fill();    // some batches
-  void change();  // further ones, which change and remove much of it
+  void fill();              // some batches
+  void rewrite(int times);  // so many batches of five blocks; few changes
+  void change();            // further ones, which change and remove much of it
   Listing listing() const;
 
  private:
@@ -50,6 +51,7 @@ class SampleVolume {
   diskfs::Batch batch_;
   std::map<Id, Object> objects_;
   std::map<std::string, Id> paths_;
+  Id unnamed_ = 0;  // was made without a name
   uint64_t next_mnode_ = 2;
   int64_t now_ = 1'700'000'000'000'000'000;
 };

@@ -185,7 +185,7 @@ class Loader:
         self.content.recycled.add(ino)
 
     def _mark(self, _, slot, value, where):
-        require(slot < L.CORE_SLOTS and len(value) == L.MARK_BYTES and u64(value, 0) <= L.MARK_MAX,
+        require(slot < L.CORE_SLOT_LIMIT and len(value) == L.MARK_BYTES and u64(value, 0) <= L.MARK_MAX,
                 where, "impossible item")
         self.content.marks[slot] = u64(value, 0)
 

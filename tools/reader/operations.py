@@ -240,7 +240,7 @@ class DelOrphan:
 
 class SetMnodeMark:
     def __init__(self, cursor):
-        self.slot = cursor.varint(L.CORE_SLOTS)
+        self.slot = cursor.varint(L.CORE_SLOT_LIMIT)
         self.counter = cursor.varint(L.MARK_MAX + 1)
 
     def apply(self, content):
