@@ -210,6 +210,7 @@ void SampleVolume::make_symlink(const std::string& path, const std::string& targ
 }
 
 void SampleVolume::make_directories() {
+  for (uint32_t slot = 0; slot < 5; ++slot) batch_.set_mnode_mark(slot, 4096 + slot);
   std::string deep = "/deep";
   for (int i = 0; i < 20; ++i) {
     make(deep, S_IFDIR | 0755);
@@ -288,8 +289,6 @@ void SampleVolume::make_attributes() {
   set_xattr(other, "system.posix_acl_default", acl);
   set_xattr(at("/tiny"), "system.posix_acl_access", acl);
   for (int i = 0; i < 40; ++i) set_xattr(at("/fifo"), fmt::format("security.{}", i), "s");
-  batch_.set_mnode_mark(2, 4096);
-  batch_.set_mnode_mark(3, 8192);
   commit();
   unnamed_ = add(S_IFREG | 0600);
   batch_.put_orphan(objects_.at(unnamed_).ino);
