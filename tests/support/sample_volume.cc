@@ -162,17 +162,20 @@ void SampleVolume::write(Object& file, uint64_t page, uint64_t count, char seed)
   while (count) {
     const auto run = fs_.allocator().allocate(0, std::min<uint64_t>(count, 128));
     ASSERT_TRUE(run.ok());
-    const std::string data = pattern(run->count * kBlockBytes, seed);
-    ASSERT_TRUE(fs_.write_data(run->first, bytes_of(data)).ok());
+    std::string data;
     std::vector<uint32_t> crcs;
     for (uint64_t i = 0; i < run->count; ++i) {
-      file.pages[page + i] = data.substr(i * kBlockBytes, kBlockBytes);
-      crcs.push_back(crc32c(data.data() + i * kBlockBytes, kBlockBytes));
+      // By the page, not by the run: where runs end is the allocator's business.
+      std::string& content = file.pages[page + i];
+      content = fmt::format("page {}\n", page + i) + pattern(kBlockBytes, seed);
+      content.resize(kBlockBytes);
+      crcs.push_back(crc32c(content.data(), kBlockBytes));
+      data += content;
     }
+    ASSERT_TRUE(fs_.write_data(run->first, bytes_of(data)).ok());
     batch_.put_extent(file.ino, page, run->first, crcs);
     page += run->count;
     count -= run->count;
-    seed++;
   }
 }
 
