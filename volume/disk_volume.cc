@@ -13,6 +13,18 @@ constexpr int kReclaimRounds = 16;
 // How long a leader waits for as many as came together before.
 constexpr uint64_t kGatherMs = 1;
 
+// The caller is inside MemFs::maintain(): what it logs may have to recover space, and must not come
+// back there.
+thread_local bool maintaining = false;
+
+bool maintain(memfs::MemFs& fs) {
+  if (maintaining) return false;
+  maintaining = true;
+  const bool more = fs.maintain();
+  maintaining = false;
+  return more;
+}
+
 AdmissionLimits limits_of(const VolumeOptions& options) {
   AdmissionLimits limits;
   limits.log_bytes_max = std::max<uint64_t>(
@@ -155,7 +167,7 @@ void DiskVolume::want_commit() {
 }
 
 void DiskVolume::reclaim() {
-  for (int round = 0; round < kReclaimRounds && fs_->maintain(); ++round) {
+  for (int round = 0; round < kReclaimRounds && maintain(*fs_); ++round) {
   }
 }
 
@@ -189,7 +201,7 @@ bool DiskVolume::step_writeback() { return !read_only() && writeback_.step(); }
 
 bool DiskVolume::step_maintenance() {
   if (health_.stopped()) return false;
-  bool more = fs_->maintain();
+  bool more = maintain(*fs_);
   more |= pins_.step();
   const uint64_t before = fs_->usage().page_bytes;
   if (before > admission_.limits().page_bytes_max) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "diskfs/fault_device.h"
 #include "diskfs/format.h"
 #include "diskfs/memory_device.h"
+#include "tests/support/volumes.h"
 #include "volume/volume.h"
 
 namespace scalefs::volume {
@@ -39,13 +41,17 @@ class Mounted {
     volume = std::move(*mounted);
     return {};
   }
-  // As after a crash: nothing that was not durable is there.
+  // As after a crash: nothing that was not durable is there. The checker finds the image clean.
   void crash_and_mount() {
     volume->shutdown();
+    volume.reset();
+    testing::expect_clean(device_);
     ASSERT_TRUE(mount().ok());
   }
   void unmount_and_mount() {
     ASSERT_TRUE(volume->unmount().ok());
+    volume.reset();
+    testing::expect_clean(device_);
     ASSERT_TRUE(mount().ok());
   }
 
