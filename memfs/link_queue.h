@@ -45,7 +45,8 @@ class LinkQueue {
     for (bool more = true; more;) {
       ListLink& link = *ring_.next;
       more = &link != last;
-      const Verdict verdict = visit(*link.owner);
+      Mnode& owner = *link.owner;  // once unlisted, the link is of whoever adds it
+      const Verdict verdict = visit(owner);
       if (verdict == Verdict::stop) return;
       unlink(link);
       if (verdict == Verdict::rotate) {
@@ -53,7 +54,7 @@ class LinkQueue {
         continue;
       }
       link.listed.store(false, seq_cst);
-      if (still_needed(*link.owner)) add(link, *link.owner);
+      if (still_needed(owner)) add(link, owner);
     }
   }
 

@@ -89,8 +89,8 @@ void fail_each(Call call, bool later_too, bool tear) {
     m.faults.fail(call, n, EIO, later_too);
     const History history = run(m);
     EXPECT_TRUE(history.failed || m.volume->failed()) << "the failure was swallowed";
-    m.faults.clear();
     m.volume->shutdown();
+    m.faults.clear();
     m.crash_and_mount();
     check(m, history);
     EXPECT_FALSE(m.volume->failed());
