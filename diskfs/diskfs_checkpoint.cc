@@ -128,7 +128,7 @@ void DiskFsImpl::release_frees() {
   std::erase_if(old_states_, [](const OldState& old) { return old.state.expired(); });
   uint64_t oldest_read = UINT64_MAX;
   for (const OldState& old : old_states_) oldest_read = std::min(oldest_read, old.generation);
-  std::erase_if(frees_, [&](const Frees& frees) {
+  std::erase_if(frees_, [&](const Frees& frees) NO_THREAD_SAFETY_ANALYSIS {
     if (frees.generation == sb_.generation || oldest_read < frees.generation) return false;
     for (const BlockRun& run : frees.runs) {
       if (discard_) (void)device_.discard(run.first, run.count);  // a hint: errors do not matter

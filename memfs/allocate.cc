@@ -123,7 +123,7 @@ void FileAccess::fill_locked(const ByteRange& range, uint64_t size, const Absent
   mark_unwritten(absent, range.first(), range.last());
   if (record != nullptr)
     std::get<AllocateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
-  node_.overlay_.settle(log(std::move(record), room, impl_.now_ns(), [&] { set_size(size); }));
+  node_.overlay_.settle(log(std::move(record), room, impl_.now_ns(), [&]() NO_THREAD_SAFETY_ANALYSIS { set_size(size); }));
   fill_pages(range.first(), range.last(), bare, room);
 }
 
@@ -210,7 +210,7 @@ void FileAccess::clear_locked(const ByteRange& range, bool unwritten, uint64_t s
     if (auto* fill = std::get_if<AllocateOp>(&record->op)) fill->covered_size = node_.logged_size_;
   }
   node_.overlay_.settle(
-      log_all(records, room, impl_.now_ns(), [&] { set_size(size); }));
+      log_all(records, room, impl_.now_ns(), [&]() NO_THREAD_SAFETY_ANALYSIS { set_size(size); }));
   drop_pages(from, to, room);
   room.blocks += gone.reserved;
   node_.mapped_pages_.fetch_sub(static_cast<int64_t>(gone.mapped), relaxed);

@@ -136,7 +136,7 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, Room& room,
   node_.logged_size_ = std::min(node_.logged_size_, size);
   if (record != nullptr)
     std::get<TruncateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
-  node_.overlay_.settle(log(std::move(record), room, now_ns, [&] { set_size(size); }));
+  node_.overlay_.settle(log(std::move(record), room, now_ns, [&]() NO_THREAD_SAFETY_ANALYSIS { set_size(size); }));
   drop_pages(cut, kEndPage, room);
   room.blocks += gone.reserved;
   if (cut == 0) {

@@ -190,7 +190,7 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
   std::vector<BlockNo> stale;
   MutexLock change(mnode_.change_lock);
   MutexLock lock(node_.mutex_);
-  std::vector<ExtentsOp::Run> runs = good_runs(all, &stale, [&](uint64_t page) {
+  std::vector<ExtentsOp::Run> runs = good_runs(all, &stale, [&](uint64_t page) NO_THREAD_SAFETY_ANALYSIS {
     const SampledPage* sample = find_sample(pages, page);
     SCALEFS_CHECK(sample != nullptr);
     return is_current(*sample);

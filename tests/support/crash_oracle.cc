@@ -184,7 +184,8 @@ std::string CrashOracle::check(volume::Volume& recovered, uint64_t events) const
                        "after call {}:\n{}",
                        lower, upper, names, lower, calls_[lower].names, upper, calls_[upper].names);
   }
-  for (const auto& [id, found] : files) {
+  for (const auto& file : files) {
+    const ModelId id = file.first;
     if (!id) continue;
     size_t since = 0;
     for (size_t i = 0; i <= upper; i++) {
@@ -193,7 +194,7 @@ std::string CrashOracle::check(volume::Volume& recovered, uint64_t events) const
       if (fsynced && calls_[i].events_after <= events) since = i;
       if (calls_[i].renamed_over == id && i <= match) since = std::max(since, i);
     }
-    if (auto wrong = check_file(id, found, since, upper); !wrong.empty()) return wrong;
+    if (auto wrong = check_file(id, file.second, since, upper); !wrong.empty()) return wrong;
   }
   return "";
 }

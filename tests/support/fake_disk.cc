@@ -190,7 +190,7 @@ void FakeDisk::punch(File& file, uint64_t from, uint64_t to) {
 
 void FakeDisk::apply(const OpRecord& record) {
   MnodeNo touched;
-  const auto file_of = [&](MnodeNo number) -> File* {
+  const auto file_of = [&](MnodeNo number) NO_THREAD_SAFETY_ANALYSIS -> File* {
     const auto it = committed_.files.find(number);
     touched = number;
     return it == committed_.files.end() ? nullptr : &it->second;
