@@ -29,7 +29,8 @@ void random_mounts(uint64_t seed, bool checkpoints) {
       const uint64_t before = fs->committed_seq();
       const auto sequence = history.step(*fs, history.random.between(1, 40));
       ASSERT_EQ(sequence.code(), 0);
-      ASSERT_EQ(*sequence, before + 1);
+      // A step that found no room for anything has an empty batch, which is none.
+      ASSERT_TRUE(*sequence == before + 1 || *sequence == before) << *sequence;
     } else if (choice < 85) {
       if (!checkpoints) continue;
       ASSERT_EQ(fs->checkpoint().code(), 0);
