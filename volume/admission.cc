@@ -121,11 +121,7 @@ Status Admission::take_blocks(const Need& need) {
     if (relieving && !need.always) return Errno(ENOSPC);
     if (need.always) {
       // Only what a checkpoint needs must stay free; a checkpoint that runs now brings that down.
-      // When even that finds no room, this call is what will make some: it is not refused.
-      if (!relieving && credits_.checkpoint_due()) {
-        const Status status = relieve(seen);
-        if (!status.ok() && status.code() != ENOSPC) return status.error();
-      }
+      if (!relieving && credits_.checkpoint_due()) SCALEFS_TRY_VOID(relieve(seen));
       credits_.overdraw(need.blocks);
       return {};
     }
