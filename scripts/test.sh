@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Builds and runs all tests of the release preset, every label, and clang's with thread-safety analysis
-# and the fuzz corpora. The asan and tsan presets (unit, model, schedule and stress) run when they are
-# named; they join the default once they have run clean from end to end (TESTING.md says where they stand). Fails when a test
-# fails or is skipped, or a label has fewer tests than tests/floor.txt asks for. Ends with a table
-# and a last line "N passed, N failed, N skipped".
-#   scripts/test.sh [release] [asan] [tsan] [fuzz]   only these (release and fuzz when none is named)
+# Builds and runs all tests: every label of the release preset, unit, model, schedule and stress with
+# the address, undefined-behaviour and thread sanitizers, and clang's build with thread-safety analysis
+# and the fuzz corpora. Fails when a test fails or is skipped, or a label has fewer tests than
+# tests/floor.txt asks for. Ends with a table and a last line "N passed, N failed, N skipped".
+#   scripts/test.sh [release] [asan] [tsan] [fuzz]   only these (all when none is named)
 #   SCALEFS_JOBS        how many compilers and tests run at a time (2)
 #   SCALEFS_NO_INSTALL  when set, packages are not looked at
 set -uo pipefail
@@ -13,7 +12,7 @@ cd "$(dirname "$0")/.."
 jobs=${SCALEFS_JOBS:-2}
 stages=("$@")
 if ((${#stages[@]} == 0)); then
-  stages=(release fuzz)
+  stages=(release asan tsan fuzz)
 fi
 results=$PWD/build/results
 rm -rf "$results"
