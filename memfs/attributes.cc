@@ -27,12 +27,18 @@ uint32_t without_set_id(uint32_t mode) {
   return mode;
 }
 
+// What is folded here is older than the stamp to come, and so than an mtime that `op` sets.
+void before_stamp(Impl& impl, Mnode& mnode, const SetAttrOp& op) {
+  if (op.mtime_ns) impl.deltas.fold(mnode);
+}
+
 // Logs and publishes `op`. The object's change_lock is held, room was reserved.
 void change_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
                        std::unique_ptr<OpRecord> record) {
+  before_stamp(impl, mnode, op);
   LogSlot slot(impl);
   const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
-  publish_attributes(impl, mnode, op, ctime_ns, stamp);
+  publish_attributes(mnode, op, ctime_ns, stamp);
   slot.append(std::move(record));
 }
 
@@ -103,10 +109,11 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   rest.mode.reset();
   const bool more = op.uid || op.gid || op.flags || op.atime_ns || op.mtime_ns;
   auto second = more ? attribute_record(impl, rest, ctime) : nullptr;
+  before_stamp(impl, mnode, op);
   LogSlot slot(impl);
   const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
   old = publish_xattrs(mnode, std::move(set));
-  publish_attributes(impl, mnode, op, ctime, stamp);
+  publish_attributes(mnode, op, ctime, stamp);
   slot.append(std::move(first));
   if (more) slot.append(std::move(second));
   room.keep({.log_bytes = cost + (more ? kRecordCost : 0), .metadata_ops = more ? 2u : 1u});
@@ -115,21 +122,22 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
 
 }  // namespace
 
-void publish_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
-                        Stamp stamp) {
-  // Before the write section: deltas that came before an explicit mtime do not count any more.
-  if (op.mtime_ns) impl.deltas.fold(mnode);
+void publish_attributes(Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns, Stamp stamp) {
   AttrWrite write(mnode);
   if (op.mode) mnode.mode.store(*op.mode, release);
   if (op.uid) mnode.uid.store(*op.uid, release);
   if (op.gid) mnode.gid.store(*op.gid, release);
   if (op.flags) mnode.flags.store(*op.flags, release);
   if (op.atime_ns) mnode.atime_ns.store(*op.atime_ns, release);
+  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
   if (op.mtime_ns) {
-    mnode.base_mtime_ns.store(*op.mtime_ns, release);
+    // Else an operation with a larger stamp was quicker, and its delta has been folded already.
+    if (mnode.base_mtime_stamp < stamp) {
+      mnode.base_mtime_ns.store(*op.mtime_ns, release);
+      mnode.mtime_ahead.store(*op.mtime_ns > mnode.base_ctime_ns.load(relaxed), release);
+    }
     mnode.mtime_set_stamp.store(stamp, release);
   }
-  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
   mnode.stamp.store(stamp, release);
 }
 

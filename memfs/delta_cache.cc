@@ -41,7 +41,7 @@ struct alignas(64) DeltaCache::MetaWay {
   Atomic<int64_t> mtime_ns{0};
   Atomic<int64_t> ctime_ns{0};
   Atomic<Stamp> stamp{0};
-  // The object's mtime_set_stamp is compared with this one: 0 when no stamped operation brought an mtime.
+  // Of the newest delta that brought an mtime; compared with the object's mtime_set_stamp.
   Atomic<Stamp> mtime_stamp{0};
 };
 
@@ -137,6 +137,23 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
   way.count += count;
 }
 
+namespace {
+
+// Inside an AttrWrite.
+void fold_mtime(Mnode& mnode, int64_t mtime_ns, Stamp stamp) {
+  // 0 is no time: an object may show one before 1970.
+  if (mtime_ns == 0 || stamp < mnode.mtime_set_stamp.load(relaxed)) return;
+  mnode.base_mtime_stamp = std::max(mnode.base_mtime_stamp, stamp);
+  if (mnode.mtime_ahead.load(relaxed)) {
+    mnode.base_mtime_ns.store(mtime_ns, release);
+    mnode.mtime_ahead.store(false, release);
+  } else {
+    raise_to(mnode.base_mtime_ns, mtime_ns);
+  }
+}
+
+}  // namespace
+
 // The way's lock is held; it holds an object.
 void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   Mnode& mnode = *way.mnode.load(relaxed);
@@ -144,11 +161,7 @@ void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   AttrWrite write(mnode);
   add_to(mnode.base_nlink, way.nlink.load(relaxed));
   add_to(mnode.base_entries, way.entries.load(relaxed));
-  const Stamp mtime_stamp = way.mtime_stamp.load(relaxed);
-  const int64_t mtime_ns = way.mtime_ns.load(relaxed);
-  // 0 is no time: an object may show one before 1970.
-  if (mtime_ns != 0 && (mtime_stamp == 0 || mtime_stamp >= mnode.mtime_set_stamp.load(relaxed)))
-    raise_to(mnode.base_mtime_ns, mtime_ns);
+  fold_mtime(mnode, way.mtime_ns.load(relaxed), way.mtime_stamp.load(relaxed));
   raise_to(mnode.base_ctime_ns, way.ctime_ns.load(relaxed));
   raise_to(mnode.stamp, way.stamp.load(relaxed));
   way.mnode.store(nullptr, release);
@@ -244,15 +257,16 @@ MetaSums DeltaCache::read(const Mnode& mnode) const {
     s.mtime_ns = mnode.base_mtime_ns.load(acquire);
     s.ctime_ns = mnode.base_ctime_ns.load(acquire);
     s.stamp = mnode.stamp.load(acquire);
+    bool ahead = mnode.mtime_ahead.load(acquire);
     const Stamp set = mnode.mtime_set_stamp.load(acquire);
     for_each_way(mask, [&](const MetaWay& way) {
       if (way.mnode.load(acquire) != &mnode) return;
       s.nlink += way.nlink.load(acquire);
       s.entries += way.entries.load(acquire);
-      const Stamp mtime_stamp = way.mtime_stamp.load(acquire);
       const int64_t mtime_ns = way.mtime_ns.load(acquire);
-      if (mtime_ns != 0 && (mtime_stamp == 0 || mtime_stamp >= set))
-        s.mtime_ns = std::max(s.mtime_ns, mtime_ns);
+      if (mtime_ns != 0 && way.mtime_stamp.load(acquire) >= set) {
+        s.mtime_ns = std::exchange(ahead, false) ? mtime_ns : std::max(s.mtime_ns, mtime_ns);
+      }
       s.ctime_ns = std::max(s.ctime_ns, way.ctime_ns.load(acquire));
       s.stamp = std::max(s.stamp, way.stamp.load(acquire));
     });

@@ -24,7 +24,9 @@
 
 namespace scalefs::memfs {
 
-// To be added. Times: 0 changes nothing, else the object shows at least this.
+// To be added. Times: 0 changes nothing, else the object shows at least this, an mtime unless one was set
+// explicitly by an operation with a larger stamp. An mtime that was set explicitly to later than the ctime gives way to
+// whatever comes after it (Mnode::mtime_ahead).
 struct MetaDelta {
   int64_t nlink = 0;
   int64_t entries = 0;

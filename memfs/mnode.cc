@@ -43,6 +43,7 @@ Mnode::Mnode(MnodeInit init)
   atime_ns.store(init.attr.atime_ns, relaxed);
   base_mtime_ns.store(init.attr.mtime_ns, relaxed);
   base_ctime_ns.store(init.attr.ctime_ns, relaxed);
+  mtime_ahead.store(init.attr.mtime_ns > init.attr.ctime_ns, relaxed);
   base_nlink.store(init.attr.nlink, relaxed);
   base_entries.store(static_cast<int64_t>(init.entries), relaxed);
   stamp.store(init.stamp, relaxed);

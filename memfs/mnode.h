@@ -126,8 +126,14 @@ struct alignas(64) Mnode {
   Atomic<int64_t> base_nlink;
   Atomic<int64_t> base_entries;
   Atomic<Stamp> stamp;
-  // Deltas stamped below this one do not count for the mtime: it was set explicitly afterwards.
+  // An explicit mtime begins a new age of the maxima: deltas stamped below this one do not count for it. What was set
+  // to later than the ctime (mtime_ahead) is no time of a change, so the first delta that counts replaces
+  // it; anything else can only be raised. The same can be told of an object on disk, and the log's reader does the same
+  // (volume/record_visitor.h): both show one mtime.
   Atomic<Stamp> mtime_set_stamp{0};
+  Atomic<bool> mtime_ahead;
+  // The largest stamp of a delta that was folded into base_mtime_ns. Protected by attr_lock, not by attr_seq.
+  Stamp base_mtime_stamp = 0;
 
   // --- Which cores' ways may hold a delta (bit core % 128). Set before the delta, cleared after the
   // fold; in the steady state only read.

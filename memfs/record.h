@@ -3,7 +3,8 @@
 //
 // One operation is one OpRecord with one stamp: it never straddles two batches. Times in a record are
 // what the touched objects show afterwards at the least (a directory's mtime and ctime are maxima:
-// translation takes the larger of what it has and what the record says, unless a SetAttrOp sets them).
+// translation takes the larger of what it has and what the record says; a SetAttrOp sets the mtime, and one that it set to
+// later than the ctime is replaced by what the next record says).
 #pragma once
 
 #include <string>

@@ -93,7 +93,7 @@ OldXattrs apply(Impl& impl, Mnode& mnode, Change change, int64_t now) {
   const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
   OldXattrs old;
   if (change.set != nullptr) old = publish_xattrs(mnode, std::move(change.set));
-  publish_attributes(impl, mnode, attributes, now, stamp);
+  publish_attributes(mnode, attributes, now, stamp);
   for (auto& one : change.records)
     if (one != nullptr) slot.append(std::move(one));
   return old;

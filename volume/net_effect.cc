@@ -16,6 +16,7 @@ Result<ObjectChange*> NetEffect::object(MnodeNo mnode) {
   object.ino = ino;
   object.before = item;
   object.item = item;
+  object.mtime_ahead = item.mtime_ns > item.ctime_ns;
   object.was_orphan = item.nlink == 0;
   by_mnode_.emplace(mnode, &object);
   return &object;

@@ -26,6 +26,8 @@ struct ObjectChange {
   bool was_orphan = false;     // the tree has an orphan item
   diskfs::InodeItem before;    // as committed; all zero when born
   diskfs::InodeItem item;
+  // The mtime was set to later than the ctime: whatever changes the directory next replaces it. As Mnode::mtime_ahead.
+  bool mtime_ahead = false;
   ObjectChange* parent = nullptr;  // of a directory that got a (new) parent here
   std::unique_ptr<PageChanges> pages;
   std::map<std::string_view, std::optional<ConstBytes>> xattrs;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -56,7 +57,10 @@ Status RecordVisitor::play(const memfs::OpRecord& record) {
 }
 
 void RecordVisitor::touch_directory(ObjectChange* dir) {
-  if (mtime_ns_ != 0) dir->item.mtime_ns = std::max(dir->item.mtime_ns, mtime_ns_);
+  if (mtime_ns_ != 0) {
+    const bool replace = std::exchange(dir->mtime_ahead, false);
+    dir->item.mtime_ns = replace ? mtime_ns_ : std::max(dir->item.mtime_ns, mtime_ns_);
+  }
   touch_object(dir);
 }
 
@@ -165,8 +169,11 @@ Status RecordVisitor::operator()(const memfs::SetAttrOp& op) {
   if (op.gid) item.gid = *op.gid;
   if (op.flags) item.flags = *op.flags;
   if (op.atime_ns) item.atime_ns = *op.atime_ns;
-  if (op.mtime_ns) item.mtime_ns = *op.mtime_ns;
-  if (ctime_ns_ != 0) item.ctime_ns = ctime_ns_;
+  touch_object(target);
+  if (op.mtime_ns) {
+    item.mtime_ns = *op.mtime_ns;
+    target->mtime_ahead = item.mtime_ns > item.ctime_ns;
+  }
   return {};
 }
 

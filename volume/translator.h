@@ -16,8 +16,8 @@
 //   * data by PageChanges: blocks that it replaces before they were named come back in never_named.
 // Order inside: put_inode, orphans, names, data, xattrs, deletions; so whatever is named exists.
 //
-// Times: names change the directories' mtime and ctime and the objects' ctime to the larger value;
-// SetAttrOp sets; data sets mtime and raises ctime. A damaged count of links in the image is clamped
+// Times: names change the directories' mtime and ctime and the objects' ctime to the larger value, but an mtime that
+// was set to later than the ctime they replace; SetAttrOp sets the mtime; data sets the mtime; all raise the ctime. A damaged count of links in the image is clamped
 // at 0 and logged.
 //
 // Errors: what the committed state answers; EUCLEAN for records that contradict it (a program error

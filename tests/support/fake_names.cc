@@ -80,7 +80,8 @@ void FakeNames::touch(MnodeNo number, const OpRecord& record, bool content) {
   const auto at = committed_.find(number);
   if (at == committed_.end()) return;
   Attr& attr = at->second.attr;
-  if (content) attr.mtime_ns = std::max(attr.mtime_ns, record.mtime_ns);
+  const bool ahead = attr.mtime_ns > attr.ctime_ns;  // was set, and to the future
+  if (content) attr.mtime_ns = ahead ? record.mtime_ns : std::max(attr.mtime_ns, record.mtime_ns);
   attr.ctime_ns = std::max(attr.ctime_ns, record.ctime_ns);
 }
 

@@ -331,6 +331,9 @@ bool History::do_setattr() {
     node.gid = *change.gid;
   } else {
     change.mtime_ns = static_cast<int64_t>(random_.below(1'000'000'000)) - 500'000'000;
+    // Far ahead, where the clock of the history will not come; or not far, where it will.
+    if (random_.percent(30)) *change.mtime_ns += model_.time() + 1'000'000'000'000;
+    if (random_.percent(30)) change.mtime_ns = model_.time() + static_cast<int64_t>(random_.below(100)) * kTick;
     change.atime_ns = change.mtime_ns;
     node.mtime = *change.mtime_ns;
   }

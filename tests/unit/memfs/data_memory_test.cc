@@ -1,4 +1,6 @@
 // File data without a backend: every call, its edges, and random histories against a reference.
+#include <functional>
+
 #include "base/epoch.h"
 #include "base/memory.h"
 #include "tests/support/file_model.h"
@@ -188,6 +190,21 @@ TEST_F(DataMemoryTest, WritesChangeTimesAndReadsTouchAtime) {
   EXPECT_EQ(stat(f).mtime_ns, 5);
   EXPECT_EQ(*write(f, 0, "y"), 1u);
   EXPECT_EQ(stat(f).mtime_ns, written.mtime_ns + 1'000'000'000);
+  // One in the future, and each call that changes data.
+  int64_t now = written.mtime_ns + 2'000'000'000;
+  SetAttr size;
+  size.size = 9;
+  for (const std::function<bool()>& change : std::vector<std::function<bool()>>{
+           [&] { return write(f, 3, "z").ok(); }, [&] { return fs_.append(f, as_bytes("a")).ok(); },
+           [&] { return fs_.setattr(f, size).ok(); },
+           [&] { return fs_.allocate(f, AllocateMode::punch_hole, 0, 4096).ok(); }}) {
+    SetAttr future;
+    future.mtime_ns = now + 3'000'000'000;
+    EXPECT_EQ(fs_.setattr(f, future)->mtime_ns, *future.mtime_ns);
+    set_wall_for_test(now += 1000);
+    EXPECT_TRUE(change());
+    EXPECT_EQ(stat(f).mtime_ns, now);
+  }
   set_wall_for_test(-1);
 }
 

@@ -1,5 +1,6 @@
 // Names in memory mode: every call with every error it can answer.
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "tests/unit/memfs/memory_fs.h"
@@ -236,6 +237,50 @@ TEST_F(NamesTest, TimesOfDirectoriesAndLinks) {
   set_wall_for_test(600);
   file(d, "i");
   EXPECT_EQ(stat(d).mtime_ns, 600);
+  set_wall_for_test(-1);
+}
+
+// On other cores than the time was set on, with their earlier changes folded and not.
+TEST_F(NamesTest, ATimeInTheFutureEndsWithTheNextChange) {
+  int64_t now = 1000;
+  set_wall_for_test(now);
+  const MnodeNo d = dir(kRootMnode, "d");
+  const MnodeNo e = dir(kRootMnode, "e");
+  file(d, "a");
+  int made = 0;
+  const std::vector<std::function<int()>> changes = {
+      [&] { return code(fs_.create(d, "c" + std::to_string(made), 0600, true, caller_)); },
+      [&] { return code(fs_.mkdir(d, "m" + std::to_string(made), 0700, caller_)); },
+      [&] { return code(fs_.unlink(d, "c0")); },
+      [&] { return code(fs_.rmdir(d, "m1")); },
+      [&] { return code(fs_.rename(d, "a", d, "b", RenameMode::replace, caller_)); },
+      [&] { return code(fs_.rename(d, "b", e, "b", RenameMode::replace, caller_)); },
+      [&] { return code(fs_.link(find(e, "b"), d, "again")); },
+  };
+  for (const auto& change : changes) {
+    set_wall_for_test(now += 1000);
+    for (const int core : {0, 1, 0}) {
+      set_thread_core(core);
+      file(d, "other" + std::to_string(now) + std::to_string(fs_.usage().mnodes));
+    }
+    if (made % 2 == 1) settle();
+    for (const MnodeNo directory : {d, e}) {
+      SetAttr future;
+      future.mtime_ns = now + 1'000'000'000;
+      EXPECT_EQ(fs_.setattr(directory, future)->mtime_ns, *future.mtime_ns);
+    }
+    if (made % 3 == 1) settle();
+    set_wall_for_test(now += 1000);
+    set_thread_core(1);
+    EXPECT_EQ(change(), 0) << made;
+    EXPECT_EQ(stat(d).mtime_ns, now) << made;
+    EXPECT_EQ(stat(d).ctime_ns, now) << made;
+    EXPECT_EQ(stat(e).mtime_ns, made == 5 ? now : now - 1000 + 1'000'000'000) << made;
+    settle();
+    EXPECT_EQ(stat(d).mtime_ns, now) << made;
+    ++made;
+  }
+  set_thread_core(-1);
   set_wall_for_test(-1);
 }
 

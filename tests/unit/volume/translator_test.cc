@@ -221,6 +221,40 @@ TEST_F(TranslatorTest, DirectoryTimesAreMaximaUnlessSet) {
   EXPECT_EQ(inode(1).item.ctime_ns, 600);
 }
 
+TEST_F(TranslatorTest, ADirectoryTimeInTheFutureGivesWayToTheNextChange) {
+  for (const bool one_batch : {true, false}) {
+    const uint64_t base = one_batch ? 2048 : 8192;
+    const int64_t now = one_batch ? 500 : 5000;
+    const auto set = [&](int64_t mtime, int64_t at) {
+      memfs::SetAttrOp op;
+      op.target = kRootMnode;
+      op.mtime_ns = mtime;
+      maker_.add(std::move(op), at);
+      if (!one_batch) commit();
+    };
+    const auto change = [&](int i, int64_t at) {
+      const std::string number = std::to_string(base + static_cast<uint64_t>(i));
+      maker_.create(base + static_cast<uint64_t>(i) * 1024, 1, number, at);
+      if (!one_batch) commit();
+    };
+    set(now * 10, now);
+    change(0, now + 2);
+    change(1, now + 1);  // read the clock earlier and was stamped later
+    commit();
+    EXPECT_EQ(inode(1).item.mtime_ns, now + 2);
+    set(now + 4, now + 3);
+    maker_.set_mode(1, 0700, now + 5);
+    if (!one_batch) commit();
+    EXPECT_EQ(one_batch ? now + 4 : inode(1).item.mtime_ns, now + 4);
+    change(2, now + 6);
+    commit();
+    EXPECT_EQ(inode(1).item.mtime_ns, now + 6);
+    set(now * 10, now + 7);
+    commit();
+    EXPECT_EQ(inode(1).item.mtime_ns, now * 10);
+  }
+}
+
 TEST_F(TranslatorTest, SetModeKeepsTheType) {
   maker_.create(2048, 1, "a");
   maker_.set_mode(2048, 04711);
