@@ -18,9 +18,24 @@
 #include "base/mutex.h"
 
 namespace scalefs {
+
+#ifdef SCALEFS_SCHEDULE
+namespace epoch {
+bool one_period_canary = false;
+}
+#endif
+
 namespace {
 
 constexpr uint64_t kInactive = 0;
+
+// How many epochs later an object may be freed: see above.
+uint64_t periods() {
+#ifdef SCALEFS_SCHEDULE
+  if (epoch::one_period_canary) return 1;
+#endif
+  return 2;
+}
 
 struct Retired {
   void* object;
@@ -149,7 +164,7 @@ size_t take_expired(Record& r, Batch& batch) {
   const uint64_t epoch = global_epoch.load(acquire);  // pairs with the exchange in advance
   SpinLock lock(r.lock);
   size_t count = 0;
-  while (count < kBatch && r.head < r.queue.size() && r.queue[r.head].epoch + 2 <= epoch)
+  while (count < kBatch && r.head < r.queue.size() && r.queue[r.head].epoch + periods() <= epoch)
     batch[count++] = r.queue[r.head++];
   if (r.head == r.queue.size()) {
     r.queue.clear();

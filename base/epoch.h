@@ -51,6 +51,10 @@ bool try_advance();
 void drain();
 // Objects retired and not yet freed; exact when nothing else runs.
 size_t pending();
+#ifdef SCALEFS_SCHEDULE
+// The test of the tests: objects are freed one epoch too early.
+extern bool one_period_canary;
+#endif
 // The calling thread holds a guard (for assertions: no I/O inside).
 bool in_guard();
 

@@ -82,6 +82,10 @@ struct alignas(64) NameBucket {
   Atomic<NameItem*> head{nullptr};
   Stamp stamp = 0;  // last stamp given under this lock (P1)
 };
+#ifdef SCALEFS_SCHEDULE
+// The test of the tests: buckets forget the stamps that were given under their locks.
+extern bool bucket_stamp_canary;
+#endif
 // The low bits of the hash: the high ones choose the bucket.
 inline constexpr uint64_t filter_bit(uint64_t hash) { return uint64_t{1} << (hash & 63); }
 

@@ -92,7 +92,7 @@ SampledPage FileAccess::take_sample(PageSlot& slot, uint64_t page,
   if (writeback_canary) {
     copy_bytes();
     slot.lock.unlock();
-    schedule::point();
+    for (int i = 0; i < 20; ++i) schedule::yield();
     slot.lock.lock();
   }
 #endif

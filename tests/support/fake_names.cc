@@ -50,7 +50,10 @@ void FakeNames::unmount() {
 
 void FakeNames::commit() {
   oplog::OpLog::Cut cut = log_->cut();
+  Stamp last = 0;
   for (const auto& entry : cut.entries) {
+    equal_stamps += entry->stamp == last;
+    last = entry->stamp;
     apply(static_cast<const OpRecord&>(*entry));
     log_bytes -= entry->cost_bytes;
     --metadata_ops;

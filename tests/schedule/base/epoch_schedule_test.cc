@@ -21,8 +21,9 @@ struct Node {
 
 enum class Fault {
   none,
-  reader_leaves_early,     // uses what it found after its guard has ended
-  retired_before_unlinked  // hands the node over while it can still be found
+  reader_leaves_early,      // uses what it found after its guard has ended
+  retired_before_unlinked,  // hands the node over while it can still be found
+  one_period_early          // the epochs themselves free after one period instead of two
 };
 
 struct Outcome {
@@ -124,6 +125,13 @@ TEST(EpochSchedule, SameSeedSameTrace) {
 
 TEST(EpochSchedule, CanaryReaderThatLeavesEarlyIsFound) {
   EXPECT_GT(runs_with_use_after_free(Fault::reader_leaves_early), 0u);
+}
+
+TEST(EpochSchedule, CanaryFreeingOnePeriodTooEarlyIsFound) {
+  epoch::one_period_canary = true;
+  const uint64_t found = runs_with_use_after_free(Fault::one_period_early);
+  epoch::one_period_canary = false;
+  EXPECT_GT(found, 0u);
 }
 
 TEST(EpochSchedule, CanaryRetiringBeforeUnlinkingIsFound) {

@@ -2,56 +2,26 @@
 // linearizable, a rename never shows neither name, of rmdir and create in it one wins, and a load from an older
 // checkpoint brings no removed name back. Canaries: calls put together so that they are not atomic.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include "base/core.h"
-#include "base/epoch.h"
 #include "base/schedule.h"
+#include "tests/schedule/memfs/worlds.h"
 #include "tests/support/fake_names.h"
-#include "tests/support/seeds.h"
+#include "tests/support/skewed_cores.h"
 
 namespace scalefs::memfs {
 namespace {
 
 using schedule::choose;
 
-const Caller kCaller{1, 1, 0};
-
 class NamesSchedule : public ::testing::Test {
  protected:
-  void SetUp() override { set_core_count_for_test(4); }
-  void TearDown() override { set_core_count_for_test(real_cores_); }
-  const uint32_t real_cores_ = core_count();
+  const testing::SkewedCores cores_{4, 1};
 };
-
-std::unique_ptr<MemFs> memory_fs() {
-  auto fs = std::make_unique<MemFs>(MemFsOptions{.hash_key = {7, 8}}, nullptr, nullptr);
-  LoadedObject root;
-  root.attr.mnode = kRootMnode;
-  root.attr.mode = S_IFDIR | 0755;
-  root.attr.nlink = 2;
-  root.parent = kRootMnode;
-  fs->install_root(root);
-  return fs;
-}
-
-// Runs `world(seed)` for the seeds of this test; the first complaint, with its seed.
-template <class World>
-std::string first_wrong(uint64_t seeds, World world) {
-  uint64_t given = 0;
-  const bool one = testing::seed_given(&given);
-  for (uint64_t seed = one ? given : 1; seed <= (one ? given : seeds); ++seed) {
-    { EpochGuard guard; }  // the records of this thread are there in every run
-    epoch::drain();
-    const std::string wrong = world(seed);
-    if (!wrong.empty()) return "SCALEFS_SEED=" + std::to_string(seed) + ": " + wrong;
-  }
-  return {};
-}
 
 // --- linearizability of one name: a register that create sets, unlink clears and lookup reads.
 struct Call {
@@ -304,6 +274,35 @@ TEST_F(NamesSchedule, LinkCountsAreOfOneMomentAndEndsComeOnce) {
               fs->forget(f, 1);
               for (int i = 0; i < 5; ++i) fs->maintain();
               return fs->getattr(f).code() == ESTALE ? "" : "still there without name and lookup";
+            }),
+            "");
+}
+
+// --- the end of an object against somebody who finds it
+TEST_F(NamesSchedule, ALookupKeepsWhatItFound) {
+  EXPECT_EQ(first_wrong(300, [](uint64_t seed) -> std::string {
+              const auto fs = memory_fs();
+              const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
+              fs->forget(f, 1);
+              std::string wrong;
+              const auto look = [&] {
+                for (int i = 0; i < 3; ++i) {
+                  const auto found = fs->lookup(kRootMnode, "f");
+                  if (!found.ok()) continue;
+                  if (!fs->getattr(f).ok()) wrong = "found, and gone";
+                  fs->forget(f, 1);
+                }
+              };
+              schedule::run({.seed = seed}, {look, look, [&] {
+                                               (void)fs->unlink(kRootMnode, "f");
+                                             },
+                                             [&] {
+                                               for (int i = 0; i < 8; ++i) (void)fs->maintain();
+                                             }});
+              if (!wrong.empty()) return wrong;
+              for (int i = 0; i < 5; ++i) fs->maintain();
+              if (fs->getattr(f).code() != ESTALE) return "still there without name and lookup";
+              return fs->usage().mnodes == 1 ? "" : "counted after its end";
             }),
             "");
 }

@@ -1,5 +1,5 @@
 // Writes, reads, truncation, writeback, commits, checkpoints and eviction of one file under seeded
-// interleavings (P2, P4). No write may be lost, no half of a page may be seen torn, no size may be
+// interleavings (P2, P4), every core's clock off by a random amount. No write may be lost, no half of a page may be seen torn, no size may be
 // durable before its data. Canary: a sample that is copied before the dirty mark is cleared.
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include "base/schedule.h"
 #include "memfs/file_access.h"
 #include "tests/support/fake_disk.h"
+#include "tests/support/skewed_cores.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -206,6 +207,7 @@ class World {
 
 std::string run(uint64_t seed, bool cutting, int switch_percent) {
   epoch::drain();
+  const testing::SkewedCores cores(4, seed);
   World world;
   std::vector<std::function<void()>> bodies = {
       [&] { world.write_halves(0, 12); }, [&] { world.write_halves(1, 12); },

@@ -11,11 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/random.h"
 #include "base/schedule.h"
 #include "oplog/op_log.h"
 #include "tests/support/seeds.h"
+#include "tests/support/skewed_cores.h"
 
 namespace scalefs::oplog {
 namespace {
@@ -49,11 +48,6 @@ class World {
 
   // Empty when all is well.
   std::string run() {
-    Random random(seed_);
-    for (uint32_t core = 0; core < core_count(); ++core) {
-      const auto skew = static_cast<int64_t>(random.below(2000)) - 1000;
-      set_cycle_skew_for_test(core, random.percent(30) ? 0 : skew);
-    }
     std::vector<std::function<void()>> bodies;
     for (int i = 0; i < kThreads; ++i) bodies.emplace_back([this, i] { work(i); });
     bodies.emplace_back([this] {
@@ -63,7 +57,6 @@ class World {
     cut();
     if (fault_ == Fault::cut_skips_a_slot) cut();
     check();
-    for (uint32_t core = 0; core < core_count(); ++core) set_cycle_skew_for_test(core, 0);
     return wrong_;
   }
 
@@ -88,7 +81,7 @@ class World {
       a.history.push_back(id);
       if (b != nullptr) b->history.push_back(id);
     };
-    const auto unlock = [&] {
+    const auto unlock = [&]() NO_THREAD_SAFETY_ANALYSIS {
       if (b != nullptr) b->lock.unlock();
       a.lock.unlock();
     };
@@ -151,6 +144,7 @@ class World {
 
   const Fault fault_;
   const uint64_t seed_;
+  const testing::SkewedCores cores_{kThreads, seed_};  // before the log
   OpLog log_;
   Object objects_[kObjects];
   // Only touched between scheduling points: one thread runs at a time.
@@ -164,7 +158,6 @@ class World {
 
 class OpLogSchedule : public ::testing::Test {
  protected:
-  void SetUp() override { set_core_count_for_test(kThreads); }
   // The first thing wrong in any of the seeds.
   static std::string first_wrong(Fault fault, uint64_t seeds) {
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
