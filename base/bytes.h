@@ -27,8 +27,9 @@ void store_le(void* to, T value) {
 }
 
 // Copies `size` bytes between memory that other threads may access at the same time through these
-// two functions: by relaxed atomic words, so that a torn copy is possible (the caller's seqlock
-// finds it) but a data race is not. `racy_load` reads the shared side, `racy_store` writes it.
+// functions; torn copies are possible, the caller's seqlock finds them. `racy_load` reads the shared
+// side, `racy_store` writes it. Built for a checker (ThreadSanitizer, schedules, recorded accesses) they
+// are loops of relaxed atomic words, which is what the language asks for; else the C library's copies.
 void racy_load(void* to, const void* shared_from, size_t size);
 void racy_store(void* shared_to, const void* from, size_t size);
 void racy_zero(void* shared_to, size_t size);

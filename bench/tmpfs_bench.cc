@@ -76,6 +76,21 @@ void tmpfs_unlink(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+// The name is looked up and nothing else is done: no attributes, no file.
+void tmpfs_lookup(benchmark::State& state) {
+  Scratch scratch;
+  if (!prepare(state, scratch)) return;
+  std::vector<std::string> names;
+  for (uint64_t i = 0; i < kFiles; i++) names.push_back(scratch.file(i));
+  for (const auto& name : names) make(name);
+  uint64_t i = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(::access(names[i++ % kFiles].c_str(), F_OK));
+  }
+  for (const auto& name : names) ::unlink(name.c_str());
+  state.SetItemsProcessed(state.iterations());
+}
+
 void tmpfs_stat(benchmark::State& state) {
   Scratch scratch;
   if (!prepare(state, scratch)) return;
@@ -130,6 +145,7 @@ void tmpfs_write_4k(benchmark::State& state) { transfer(state, true); }
 
 BENCHMARK(tmpfs_create)->ThreadRange(1, 2)->UseRealTime();
 BENCHMARK(tmpfs_unlink)->ThreadRange(1, 2)->UseRealTime();
+BENCHMARK(tmpfs_lookup)->ThreadRange(1, 2)->UseRealTime();
 BENCHMARK(tmpfs_stat)->ThreadRange(1, 2)->UseRealTime();
 BENCHMARK(tmpfs_rename)->ThreadRange(1, 2)->UseRealTime();
 BENCHMARK(tmpfs_read_4k)->ThreadRange(1, 2)->UseRealTime();

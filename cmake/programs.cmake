@@ -79,6 +79,12 @@ if(SCALEFS_BENCH)
     add_executable(scalefs-microbench ${bench_sources})
     target_link_libraries(scalefs-microbench PRIVATE
       scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
+    if(NOT SCALEFS_SANITIZE)
+      # The allocator that the daemon has.
+      pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+      target_link_options(scalefs-microbench PRIVATE LINKER:--no-as-needed)
+      target_link_libraries(scalefs-microbench PRIVATE PkgConfig::JEMALLOC)
+    endif()
   endif()
 endif()
 
