@@ -1,0 +1,51 @@
+// The in-memory file systems that a benchmark's threads work on: one for all of them, or, as the control
+// that shares nothing, one a thread.
+#pragma once
+
+#include <benchmark/benchmark.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/epoch.h"
+#include "memfs/memfs.h"
+
+namespace scalefs::bench {
+
+inline std::unique_ptr<memfs::MemFs> make_fs() {
+  auto made =
+      std::make_unique<memfs::MemFs>(memfs::MemFsOptions{.hash_key = {1, 2}}, nullptr, nullptr);
+  memfs::LoadedObject root;
+  root.attr.mnode = kRootMnode;
+  root.attr.mode = S_IFDIR | 0755;
+  root.attr.nlink = 2;
+  root.parent = kRootMnode;
+  made->install_root(root);
+  return made;
+}
+
+// Of the benchmark that runs; made and ended by its first thread (Setup and Teardown). The benchmark's
+// first argument, `private`, says whether each thread has its own.
+inline std::vector<std::unique_ptr<memfs::MemFs>> file_systems;
+
+inline void start(const benchmark::State& state) {
+  const int count = state.range(0) != 0 ? state.threads() : 1;
+  for (int i = 0; i < count; ++i) file_systems.push_back(make_fs());
+}
+
+inline void stop(const benchmark::State&) {
+  file_systems.clear();
+  epoch::drain();
+}
+
+inline memfs::MemFs& fs_of(int thread) {
+  return *file_systems[static_cast<size_t>(thread) % file_systems.size()];
+}
+
+inline void fail(benchmark::State& state, int code) {
+  if (code != 0) state.SkipWithError(("errno " + std::to_string(code)).c_str());
+}
+
+}  // namespace scalefs::bench
