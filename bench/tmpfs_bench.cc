@@ -76,34 +76,30 @@ void tmpfs_unlink(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-// The name is looked up and nothing else is done: no attributes, no file.
-void tmpfs_lookup(benchmark::State& state) {
+// Calls `call` on files that exist, over and over.
+template <class Call>
+void on_files(benchmark::State& state, Call call) {
   Scratch scratch;
   if (!prepare(state, scratch)) return;
   std::vector<std::string> names;
   for (uint64_t i = 0; i < kFiles; i++) names.push_back(scratch.file(i));
   for (const auto& name : names) make(name);
   uint64_t i = 0;
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(::access(names[i++ % kFiles].c_str(), F_OK));
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(call(names[i++ % kFiles].c_str()));
   for (const auto& name : names) ::unlink(name.c_str());
   state.SetItemsProcessed(state.iterations());
 }
 
+// The name is looked up and nothing else is done: no attributes, no file.
+void tmpfs_lookup(benchmark::State& state) {
+  on_files(state, [](const char* name) { return ::access(name, F_OK); });
+}
+
 void tmpfs_stat(benchmark::State& state) {
-  Scratch scratch;
-  if (!prepare(state, scratch)) return;
-  std::vector<std::string> names;
-  for (uint64_t i = 0; i < kFiles; i++) names.push_back(scratch.file(i));
-  for (const auto& name : names) make(name);
-  uint64_t i = 0;
-  for (auto _ : state) {
+  on_files(state, [](const char* name) {
     struct stat attributes;
-    benchmark::DoNotOptimize(::stat(names[i++ % kFiles].c_str(), &attributes));
-  }
-  for (const auto& name : names) ::unlink(name.c_str());
-  state.SetItemsProcessed(state.iterations());
+    return ::stat(name, &attributes);
+  });
 }
 
 void tmpfs_rename(benchmark::State& state) {

@@ -1,8 +1,8 @@
 // The command line of fsck.scalefs, with the options that fsck(8) and boot scripts hand on.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
+#include "tools/command_line.h"
 #include "tools/fsck.h"
 
 namespace {
@@ -15,11 +15,6 @@ constexpr const char* kFooter =
     "could\n"
     "not be made; 16 usage.";
 
-int usage_error(const std::string& text) {
-  fprintf(stderr, "fsck.scalefs: %s\nTry 'fsck.scalefs -h'.\n", text.c_str());
-  return scalefs::tools::kFsckUsage;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -29,8 +24,6 @@ int main(int argc, char** argv) {
   CLI::App app("Checks a scalefs volume.");
   app.name("fsck.scalefs");
   app.footer(kFooter);
-  app.set_help_flag("-h,--help", "Print this help and exit");
-  app.set_version_flag("-V,--version", "fsck.scalefs " SCALEFS_VERSION);
   app.add_option("PATH", options.path, "Block device or image file")->required();
   auto* no =
       app.add_flag("-n,--no", options.read_only, "Never write; replay the journal in memory");
@@ -41,12 +34,7 @@ int main(int argc, char** argv) {
   app.add_flag("-f,--force", options.force, "With -p: check all the same");
   app.add_flag("-v,--verbose", options.verbose, "Print more");
   app.add_option("-C,--progress", progress, "Accepted; no progress is shown yet");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
-  }
+  const auto done = scalefs::tools::parse(app, argc, argv, scalefs::tools::kFsckUsage);
+  if (done) return *done;
   return scalefs::tools::run_fsck(options, stdout, stderr);
 }

@@ -1,7 +1,6 @@
 #include "tools/mkfs.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "diskfs/format.h"
 #include "diskfs/memory_device.h"
 #include "diskfs/superblock_scan.h"
+#include "tools/console.h"
 #include "tools/foreign_signature.h"
 #include "tools/size_suffix.h"
 #include "tools/uuid_text.h"
@@ -26,16 +26,10 @@ namespace {
 class Mkfs {
  public:
   Mkfs(const MkfsOptions& options, FILE* out, FILE* err)
-      : options_(options), out_(out), err_(err) {}
+      : options_(options), console_("mkfs.scalefs", out, err) {}
   int run();
 
  private:
-  template <class... Args>
-  int say(int code, fmt::format_string<Args...> format, Args&&... args) {
-    std::string text = fmt::format(format, std::forward<Args>(args)...);
-    fmt::print(err_, "mkfs.scalefs: {}\n", text);
-    return code;
-  }
   int check_options();
   int look();
   int make_file();
@@ -48,8 +42,7 @@ class Mkfs {
   void report(const diskfs::FormatSummary& made);
 
   const MkfsOptions& options_;
-  FILE* out_;
-  FILE* err_;
+  Console console_;
   bool exists_ = false;
   bool created_ = false;
   std::unique_ptr<diskfs::FileDevice> device_;
@@ -57,19 +50,19 @@ class Mkfs {
 
 int Mkfs::check_options() {
   if (options_.label.size() > diskfs::kLabelBytesMax) {
-    return say(kMkfsRefused, "the label has {} bytes; it may have {}", options_.label.size(),
+    return console_.say(kMkfsRefused, "the label has {} bytes; it may have {}", options_.label.size(),
                diskfs::kLabelBytesMax);
   }
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; };
   if (std::any_of(options_.label.begin(), options_.label.end(), is_control)) {
-    return say(kMkfsRefused, "the label contains a control character");
+    return console_.say(kMkfsRefused, "the label contains a control character");
   }
   if (options_.size_bytes && *options_.size_bytes < kVolumeBytesMin) {
-    return say(kMkfsRefused, "a volume needs at least {}; {} is too little",
+    return console_.say(kMkfsRefused, "a volume needs at least {}; {} is too little",
                format_size(kVolumeBytesMin), format_size(*options_.size_bytes));
   }
   if (options_.size_bytes && *options_.size_bytes > kVolumeBytesMax) {
-    return say(kMkfsRefused, "a volume has at most {}; {} is too much",
+    return console_.say(kMkfsRefused, "a volume has at most {}; {} is too much",
                format_size(kVolumeBytesMax), format_size(*options_.size_bytes));
   }
   return kMkfsOk;
@@ -80,21 +73,21 @@ int Mkfs::look() {
   const char* path = options_.path.c_str();
   struct stat st = {};
   if (stat(path, &st) != 0) {
-    if (errno != ENOENT) return say(kMkfsRefused, "{}: {}", path, std::strerror(errno));
+    if (errno != ENOENT) return console_.say(kMkfsRefused, "{}: {}", path, std::strerror(errno));
     if (options_.size_bytes) return kMkfsOk;
-    return say(kMkfsRefused, "{} does not exist; give a SIZE (such as 10G) to make an image file",
+    return console_.say(kMkfsRefused, "{} does not exist; give a SIZE (such as 10G) to make an image file",
                path);
   }
   exists_ = true;
   bool block_device = S_ISBLK(st.st_mode);
   if (!block_device && !S_ISREG(st.st_mode)) {
-    return say(kMkfsRefused, "{} is neither a block device nor a regular file", path);
+    return console_.say(kMkfsRefused, "{} is neither a block device nor a regular file", path);
   }
   if (block_device && options_.size_bytes) {
-    return say(kMkfsRefused, "{} is a block device and is used whole; leave SIZE out", path);
+    return console_.say(kMkfsRefused, "{} is a block device and is used whole; leave SIZE out", path);
   }
   if (options_.size_bytes && !options_.force) {
-    return say(kMkfsRefused, "{} exists; leave SIZE out to use it whole, or overwrite it with -f",
+    return console_.say(kMkfsRefused, "{} exists; leave SIZE out to use it whole, or overwrite it with -f",
                path);
   }
   return kMkfsOk;
@@ -103,13 +96,13 @@ int Mkfs::look() {
 int Mkfs::make_file() {
   int fd = open(options_.path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return say(kMkfsRefused, "cannot make {}: {}", options_.path, std::strerror(errno));
+    return console_.say(kMkfsRefused, "cannot make {}: {}", options_.path, std::strerror(errno));
   }
   created_ = true;
   int failed = ftruncate(fd, static_cast<off_t>(*options_.size_bytes)) != 0 ? errno : 0;
   close(fd);
   if (failed == 0) return kMkfsOk;
-  return say(kMkfsFailed, "cannot make {} {} long: {}", options_.path,
+  return console_.say(kMkfsFailed, "cannot make {} {} long: {}", options_.path,
              format_size(*options_.size_bytes), std::strerror(failed));
 }
 
@@ -117,17 +110,13 @@ int Mkfs::open_device() {
   diskfs::FileDeviceOptions how;
   how.claim = true;
   how.read_only = options_.dry_run;
-  how.lock_wait.wait_ms = options_.lock_wait_ms;
-  how.lock_wait.waiting = [&](pid_t holder) {
-    say(0, "{} is in use{}; waiting up to {} s", options_.path,
-        holder > 0 ? fmt::format(" by process {}", holder) : "", options_.lock_wait_ms / 1000);
-  };
+  how.lock_wait = console_.wait_for(options_.path, options_.lock_wait_ms);
   std::string why;
   auto device = diskfs::FileDevice::open(options_.path, how, &why);
-  if (!device.ok()) return say(kMkfsRefused, "{}", why);
+  if (!device.ok()) return console_.say(kMkfsRefused, "{}", why);
   device_ = std::move(*device);
   if (device_->read_only() && !options_.dry_run) {
-    return say(kMkfsRefused, "{} is not writable", options_.path);
+    return console_.say(kMkfsRefused, "{} is not writable", options_.path);
   }
   return kMkfsOk;
 }
@@ -138,19 +127,19 @@ int Mkfs::check_content() {
   if (scan.newest) {
     const diskfs::Superblock& sb = scan.copies[*scan.newest].sb;
     Signature ours{"scalefs", sb.label, format_uuid(sb.uuid)};
-    return say(kMkfsRefused, "{} holds {}; overwrite it with -f", options_.path, describe(ours));
+    return console_.say(kMkfsRefused, "{} holds {}; overwrite it with -f", options_.path, describe(ours));
   }
   if (scan.error != EINVAL) {
-    return say(kMkfsRefused, "{} holds a scalefs volume ({}); overwrite it with -f", options_.path,
+    return console_.say(kMkfsRefused, "{} holds a scalefs volume ({}); overwrite it with -f", options_.path,
                scan.why);
   }
   auto found = find_signature(device_->fd());
   if (!found.ok()) {
-    return say(kMkfsRefused, "{} cannot be probed for file systems; overwrite it with -f",
+    return console_.say(kMkfsRefused, "{} cannot be probed for file systems; overwrite it with -f",
                options_.path);
   }
   if (*found) {
-    return say(kMkfsRefused, "{} holds {}; overwrite it with -f", options_.path, describe(**found));
+    return console_.say(kMkfsRefused, "{} holds {}; overwrite it with -f", options_.path, describe(**found));
   }
   return kMkfsOk;
 }
@@ -162,31 +151,31 @@ int Mkfs::resize() {
   if (ftruncate(device_->fd(), 0) != 0 || ftruncate(device_->fd(), size) != 0) {
     why = fmt::format("cannot make {} {} long: {}", options_.path,
                       format_size(*options_.size_bytes), std::strerror(errno));
-    return say(kMkfsFailed, "{}", why);
+    return console_.say(kMkfsFailed, "{}", why);
   }
-  return device_->measure(&why).ok() ? kMkfsOk : say(kMkfsFailed, "{}", why);
+  return device_->measure(&why).ok() ? kMkfsOk : console_.say(kMkfsFailed, "{}", why);
 }
 
 int Mkfs::wipe() {
   if (wipe_signatures(device_->fd()).ok()) return kMkfsOk;
-  return say(kMkfsFailed, "cannot wipe the old signatures of {}", options_.path);
+  return console_.say(kMkfsFailed, "cannot wipe the old signatures of {}", options_.path);
 }
 
 void Mkfs::report(const diskfs::FormatSummary& made) {
   if (options_.quiet) return;
   const diskfs::Geometry& g = made.geometry;
-  fmt::print(out_, "{} {}: scalefs {}.{}, {}\n", options_.dry_run ? "would make" : "made",
+  console_.print("{} {}: scalefs {}.{}, {}\n", options_.dry_run ? "would make" : "made",
              options_.path, diskfs::kFormatMajor, diskfs::kFormatMinor,
              format_size(g.block_count * kBlockBytes));
-  fmt::print(out_, "  label    {}\n", made.label.empty() ? "(none)" : made.label);
+  console_.print("  label    {}\n", made.label.empty() ? "(none)" : made.label);
   // A dry run would choose another one than the run that follows it.
   if (!options_.dry_run || options_.uuid) {
-    fmt::print(out_, "  UUID     {}\n", format_uuid(made.uuid));
+    console_.print("  UUID     {}\n", format_uuid(made.uuid));
   }
-  fmt::print(out_, "  blocks   {} of {} bytes, {} groups of {}\n", g.block_count, kBlockBytes,
+  console_.print("  blocks   {} of {} bytes, {} groups of {}\n", g.block_count, kBlockBytes,
              g.group_count, g.group_blocks);
-  fmt::print(out_, "  journal  {}\n", format_size(g.journal_blocks * kBlockBytes));
-  fmt::print(out_, "  for data {}\n", format_size(g.data_blocks() * kBlockBytes));
+  console_.print("  journal  {}\n", format_size(g.journal_blocks * kBlockBytes));
+  console_.print("  for data {}\n", format_size(g.data_blocks() * kBlockBytes));
 }
 
 int Mkfs::format_it(diskfs::BlockDevice& device) {
@@ -205,7 +194,7 @@ int Mkfs::format_it(diskfs::BlockDevice& device) {
   std::string why;
   auto made = diskfs::format(device, how, &why);
   if (!made.ok()) {
-    return say(made.code() == EINVAL ? kMkfsRefused : kMkfsFailed, "{}: {}", options_.path, why);
+    return console_.say(made.code() == EINVAL ? kMkfsRefused : kMkfsFailed, "{}: {}", options_.path, why);
   }
   report(*made);
   return kMkfsOk;

@@ -1,8 +1,8 @@
 // The command line of mkfs.scalefs.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
+#include "tools/command_line.h"
 #include "tools/mkfs.h"
 #include "tools/size_suffix.h"
 #include "tools/uuid_text.h"
@@ -20,11 +20,6 @@ constexpr const char* kFooter =
     "Exit status: 0 made, or would be made (-n); 1 usage, or refused and nothing changed; 2 an\n"
     "error of the system.";
 
-int usage_error(const std::string& text) {
-  fprintf(stderr, "mkfs.scalefs: %s\nTry 'mkfs.scalefs -h'.\n", text.c_str());
-  return scalefs::tools::kMkfsRefused;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -33,8 +28,6 @@ int main(int argc, char** argv) {
   CLI::App app("Makes a scalefs volume on a block device or in an image file.");
   app.name("mkfs.scalefs");
   app.footer(kFooter);
-  app.set_help_flag("-h,--help", "Print this help and exit");
-  app.set_version_flag("-V,--version", "mkfs.scalefs " SCALEFS_VERSION);
   app.add_option("PATH", options.path, "Block device or image file")->required();
   app.add_option("SIZE", size, "Size of the image file to be made");
   app.add_option("-L,--label", options.label, "Label, at most 64 bytes");
@@ -43,23 +36,21 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", options.quiet, "Print nothing but errors");
   app.add_flag("-n,--dry-run", options.dry_run, "Change nothing; say what would be made");
   app.add_flag("--preallocate", options.preallocate, "Have the host allocate all blocks now");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
-  }
+  const auto done = scalefs::tools::parse(app, argc, argv, scalefs::tools::kMkfsRefused);
+  if (done) return *done;
+  const auto refuse = [&](const std::string& text) {
+    return scalefs::tools::usage_error(app, text, scalefs::tools::kMkfsRefused);
+  };
   if (!size.empty()) {
     options.size_bytes = scalefs::tools::parse_size(size);
-    if (!options.size_bytes) return usage_error("'" + size + "' is no size (try 512M or 10G)");
+    if (!options.size_bytes) return refuse("'" + size + "' is no size (try 512M or 10G)");
   }
   if (!uuid.empty()) {
     options.uuid = scalefs::tools::parse_uuid(uuid);
-    if (!options.uuid) return usage_error("'" + uuid + "' is no UUID");
+    if (!options.uuid) return refuse("'" + uuid + "' is no UUID");
   }
   if (!scalefs::tools::source_date_epoch(&options.source_date_epoch)) {
-    return usage_error("SOURCE_DATE_EPOCH is no number of seconds since 1970");
+    return refuse("SOURCE_DATE_EPOCH is no number of seconds since 1970");
   }
   return scalefs::tools::run_mkfs(options, stdout, stderr);
 }

@@ -14,6 +14,7 @@
 #include "diskfs/diskfs.h"
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
+#include "tests/support/captured.h"
 #include "tests/support/image_surgeon.h"
 #include "tests/support/random_volume.h"
 
@@ -60,19 +61,7 @@ class FsckTest : public ::testing::Test {
     surgeon.finish();
   }
   int run() {
-    FILE* out = tmpfile();
-    FILE* err = tmpfile();
-    int code = run_fsck(options_, out, err);
-    out_ = text_of(out);
-    err_ = text_of(err);
-    return code;
-  }
-  static std::string text_of(FILE* file) {
-    std::string text(static_cast<size_t>(ftell(file)), '\0');
-    rewind(file);
-    EXPECT_EQ(fread(text.data(), 1, text.size(), file), text.size());
-    fclose(file);
-    return text;
+    return captured([&](FILE* out, FILE* err) { return run_fsck(options_, out, err); }, &out_, &err_);
   }
   std::string content() {
     std::ifstream file(options_.path, std::ios::binary);

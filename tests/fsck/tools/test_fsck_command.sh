@@ -1,23 +1,7 @@
 # The command line of fsck.scalefs: options as fsck(8) hands them on, exit codes.
-set -u
+. "$SCALEFS_SOURCE_DIR/tests/support/command.sh"
 mkfs="$SCALEFS_BIN_DIR/mkfs.scalefs"
 fsck="$SCALEFS_BIN_DIR/fsck.scalefs"
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-failures=0
-
-# expect CODE PATTERN COMMAND...: the exit code, and a pattern in standard output and error.
-expect() {
-  local code=$1 pattern=$2 got text
-  shift 2
-  text=$("$@" 2>&1)
-  got=$?
-  if [ "$got" != "$code" ] || ! grep -q -- "$pattern" <<<"$text"; then
-    echo "FAILED: $*: exit $got, expected $code; expected '$pattern' in: $text"
-    failures=$((failures + 1))
-  fi
-}
 
 "$mkfs" -q image 16M
 expect 0 'Exit status' "$fsck" -h

@@ -13,6 +13,7 @@
 
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
+#include "tests/support/captured.h"
 #include "tools/foreign_signature.h"
 #include "tools/uuid_text.h"
 
@@ -33,21 +34,7 @@ class MkfsTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   int run() {
-    out_.clear();
-    err_.clear();
-    FILE* out = tmpfile();
-    FILE* err = tmpfile();
-    int code = run_mkfs(options_, out, err);
-    out_ = text_of(out);
-    err_ = text_of(err);
-    return code;
-  }
-  static std::string text_of(FILE* file) {
-    std::string text(static_cast<size_t>(ftell(file)), '\0');
-    rewind(file);
-    EXPECT_EQ(fread(text.data(), 1, text.size(), file), text.size());
-    fclose(file);
-    return text;
+    return captured([&](FILE* out, FILE* err) { return run_mkfs(options_, out, err); }, &out_, &err_);
   }
   void make_file(uint64_t bytes) {
     int fd = open(options_.path.c_str(), O_CREAT | O_RDWR, 0600);

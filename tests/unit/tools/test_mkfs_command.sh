@@ -1,22 +1,6 @@
 # The command line of mkfs.scalefs: options in any place, exit codes, what goes where.
-set -u
+. "$SCALEFS_SOURCE_DIR/tests/support/command.sh"
 mkfs="$SCALEFS_BIN_DIR/mkfs.scalefs"
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-failures=0
-
-# expect CODE PATTERN COMMAND...: the exit code, and a pattern in standard output and error.
-expect() {
-  local code=$1 pattern=$2 got text
-  shift 2
-  text=$("$@" 2>&1)
-  got=$?
-  if [ "$got" != "$code" ] || ! grep -q -- "$pattern" <<<"$text"; then
-    echo "FAILED: $*: exit $got, expected $code; expected '$pattern' in: $text"
-    failures=$((failures + 1))
-  fi
-}
 
 expect 0 'Exit status' "$mkfs" -h
 expect 0 '^mkfs.scalefs [0-9]' "$mkfs" -V
