@@ -55,8 +55,9 @@ DirectoryNode::Table::~Table() {
   if (gone != nullptr) gone->store(true, release);  // pairs with old_is_gone
 }
 
-DirectoryNode::DirectoryNode(bool complete)
-    : table_(new Table(kBitsStart, 0)),
+DirectoryNode::DirectoryNode(MnodeNo number, bool complete)
+    : number_(number),
+      table_(new Table(kBitsStart, 0)),
       complete_(complete),
       old_gone_(std::make_shared<Atomic<bool>>(true)) {}
 

@@ -5,7 +5,7 @@
 // thus find out without a look at the chain.
 //
 // Readers (find, collect) take no lock and write nothing; they hold an EpochGuard. Writers lock the buckets
-// of the names that they change (NameLocks, in address order); a resize and the end of a directory lock all of
+// of the names that they change (NameLocks, in one order for all); a resize and the end of a directory lock all of
 // them. A resize links the names over the other one of two next pointers, so that readers of the old
 // array walk on undisturbed; the next resize waits until none can be left (as in mnode_table.h). A miss
 // counts only when the array is still the current one. A name that is removed gets value 0 before it leaves its chain,
@@ -91,8 +91,8 @@ inline constexpr uint64_t filter_bit(uint64_t hash) { return uint64_t{1} << (has
 
 class DirectoryNode {
  public:
-  // `complete`: a new directory; else nothing is loaded yet.
-  explicit DirectoryNode(bool complete);
+  // `number` is the object's. `complete`: a new directory; else nothing is loaded yet.
+  DirectoryNode(MnodeNo number, bool complete);
   ~DirectoryNode();
   DirectoryNode(const DirectoryNode&) = delete;
   DirectoryNode& operator=(const DirectoryNode&) = delete;
@@ -168,6 +168,7 @@ class DirectoryNode {
   static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);
   void unlink(Table& table, NameItem* item);
 
+  const MnodeNo number_;
   Atomic<Table*> table_;  // release under all bucket locks, acquire by readers
   Atomic<bool> complete_;
   Atomic<bool> dead_{false};
@@ -180,8 +181,10 @@ class DirectoryNode {
   const std::shared_ptr<Atomic<bool>> old_gone_;
 };
 
-// Locks the buckets of some names, of one directory or several, or all buckets of a directory, in order of
-// their addresses. The buckets are those of the current arrays while the locks are held.
+// Locks the buckets of some names, of one directory or several, or all buckets of a directory, in order of the
+// directories' numbers, of the sizes of their arrays (an old one comes before the one that replaced it), and of the buckets.
+// Not of addresses across arrays, which would make a seeded schedule depend on the heap. The buckets are those of the
+// current arrays while the locks are held.
 class NameLocks {
  public:
   NameLocks() = default;
@@ -216,10 +219,12 @@ class NameLocks {
   Request requests_[kMax];
   size_t count_ = 0;
   struct Span {
+    const Request* of;
     NameBucket* first;
     NameBucket* last;
   };
-  Span spans_[kMax];  // in order of addresses, disjoint
+  static bool before(const Span& a, const Span& b);
+  Span spans_[kMax];  // in the order above, disjoint
   size_t span_count_ = 0;
   bool locked_ = false;
 };

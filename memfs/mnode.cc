@@ -50,7 +50,7 @@ Mnode::Mnode(MnodeInit init)
   parent.store(init.parent.v, relaxed);
   tmpfile.store(init.tmpfile, relaxed);
   base_lookups = init.lookups;
-  if (is_directory()) directory = std::make_unique<DirectoryNode>(!init.loaded);
+  if (is_directory()) directory = std::make_unique<DirectoryNode>(number, !init.loaded);
   memory_count(MemoryClass::mnode, sizeof(Mnode));
 }
 

@@ -8,7 +8,7 @@
 // (DeltaCache::read gives exact sums).
 //
 // Locks, in the order in which they are taken (P1): rename lock, change_lock, the data half's file mutex,
-// directory buckets in address order, a log slot, a way of the delta cache, attr_lock. attr_lock is innermost and held
+// directory buckets (NameLocks), a log slot, a way of the delta cache, attr_lock. attr_lock is innermost and held
 // for some tens of instructions.
 //
 // Stamps. `stamp` is the last stamp that was given to an operation that changed attributes, under

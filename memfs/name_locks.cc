@@ -32,6 +32,14 @@ bool NameLocks::all_current() const {
   return true;
 }
 
+bool NameLocks::before(const Span& a, const Span& b) {
+  const DirectoryNode& x = *a.of->directory;
+  const DirectoryNode& y = *b.of->directory;
+  if (x.number_ != y.number_) return x.number_.v < y.number_.v;
+  if (a.of->table->bits != b.of->table->bits) return a.of->table->bits < b.of->table->bits;
+  return a.first < b.first;
+}
+
 void NameLocks::lock() {
   for (;;) {
     // Arrays that are replaced while we wait for their locks are not freed. Whoever replaces one needs
@@ -39,15 +47,15 @@ void NameLocks::lock() {
     EpochGuard guard;
     for (size_t i = 0; i < count_; ++i) {
       resolve(requests_[i]);
-      spans_[i] = {requests_[i].first, requests_[i].last};
+      spans_[i] = {&requests_[i], requests_[i].first, requests_[i].last};
     }
     span_count_ = count_;
     if (count_ > 1) {
-      std::sort(spans_, spans_ + count_,
-                [](const Span& a, const Span& b) { return a.first < b.first; });
+      std::sort(spans_, spans_ + count_, before);
       size_t kept = 0;
       for (size_t i = 1; i < count_; ++i) {
-        if (spans_[i].first <= spans_[kept].last) {
+        if (spans_[i].of->table == spans_[kept].of->table &&
+            spans_[i].first <= spans_[kept].last) {
           spans_[kept].last = std::max(spans_[kept].last, spans_[i].last);
         } else {
           spans_[++kept] = spans_[i];

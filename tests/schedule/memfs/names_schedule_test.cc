@@ -1,6 +1,7 @@
-// Names under seeded interleavings: lookups, creations, removals, renames and resizes of one directory are
-// linearizable, a rename never shows neither name, of rmdir and create in it one wins, and a load from an older
-// checkpoint brings no removed name back. Canaries: calls put together so that they are not atomic.
+// Names under seeded interleavings: lookups, creations, removals, renames and resizes of one
+// directory are linearizable, a rename never shows neither name, of rmdir and create in it one
+// wins, and a load from an older checkpoint brings no removed name back. Canaries: calls put
+// together so that they are not atomic.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -66,7 +67,7 @@ class Register {
       for (int i = 0; i < 40; ++i)
         (void)fs_->create(kRootMnode, "filler" + std::to_string(i), 0600, true, kCaller);
     });
-    schedule::run({.seed = seed}, bodies);
+    schedule::run({.seed = seed, .switch_percent = percent_of(seed)}, bodies);
     for (const auto& calls : calls_)
       if (!explained(calls, 0, 0)) return "no order explains what the calls answered";
     return {};
@@ -126,26 +127,27 @@ std::string rename_run(uint64_t seed, bool torn) {
       }
     }
   };
-  schedule::run({.seed = seed}, {[&] {
-                                   for (int i = 0; i < kRenames; ++i) {
-                                     const std::string a = "a" + std::to_string(i);
-                                     const std::string b = "b" + std::to_string(i);
-                                     if (torn) {
-                                       (void)fs->unlink(kRootMnode, a);
-                                       (void)fs->create(kRootMnode, b, 0600, true, kCaller);
-                                     } else if (!fs->rename(kRootMnode, a, kRootMnode, b,
-                                                            RenameMode::replace, kCaller)
-                                                     .ok()) {
-                                       wrong = "a rename failed";
-                                     }
-                                   }
-                                   done = true;
-                                 },
-                                 read, read, [&] {
-                                   for (int i = 0; i < 40; ++i)
-                                     (void)fs->create(kRootMnode, "filler" + std::to_string(i),
-                                                      0600, true, kCaller);
-                                 }});
+  schedule::run(
+      {.seed = seed, .switch_percent = percent_of(seed)},
+      {[&] {
+         for (int i = 0; i < kRenames; ++i) {
+           const std::string a = "a" + std::to_string(i);
+           const std::string b = "b" + std::to_string(i);
+           if (torn) {
+             (void)fs->unlink(kRootMnode, a);
+             (void)fs->create(kRootMnode, b, 0600, true, kCaller);
+           } else if (!fs->rename(kRootMnode, a, kRootMnode, b, RenameMode::replace, kCaller)
+                           .ok()) {
+             wrong = "a rename failed";
+           }
+         }
+         done = true;
+       },
+       read, read,
+       [&] {
+         for (int i = 0; i < 40; ++i)
+           (void)fs->create(kRootMnode, "filler" + std::to_string(i), 0600, true, kCaller);
+       }});
   return wrong;
 }
 
@@ -158,152 +160,165 @@ TEST_F(NamesSchedule, FindsARenameInTwoSteps) {
 
 // --- rmdir against makers of names in it; directory renames against each other
 TEST_F(NamesSchedule, OfRmdirAndCreateOneWins) {
-  EXPECT_EQ(first_wrong(200, [](uint64_t seed) -> std::string {
-              const auto fs = memory_fs();
-              const MnodeNo d = fs->mkdir(kRootMnode, "d", 0700, kCaller)->attr.mnode;
-              const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
-              int removed = -1, made = -1, linked = -1;
-              schedule::run({.seed = seed},
-                            {[&] { removed = fs->rmdir(kRootMnode, "d").code(); },
-                             [&] { made = fs->create(d, "x", 0600, true, kCaller).code(); },
-                             [&] { linked = fs->link(f, d, "y").code(); }});
-              const bool both = removed == 0 && (made == 0 || linked == 0);
-              const bool none = removed == ENOTEMPTY && made != 0 && linked != 0;
-              if (both) return "a name in a removed directory";
-              if (none) return "not empty, and nobody made a name";
-              return {};
-            }),
-            "");
+  EXPECT_EQ(
+      first_wrong(200,
+                  [](uint64_t seed) -> std::string {
+                    const auto fs = memory_fs();
+                    const MnodeNo d = fs->mkdir(kRootMnode, "d", 0700, kCaller)->attr.mnode;
+                    const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
+                    int removed = -1, made = -1, linked = -1;
+                    schedule::run({.seed = seed, .switch_percent = percent_of(seed)},
+                                  {[&] { removed = fs->rmdir(kRootMnode, "d").code(); },
+                                   [&] { made = fs->create(d, "x", 0600, true, kCaller).code(); },
+                                   [&] { linked = fs->link(f, d, "y").code(); }});
+                    const bool both = removed == 0 && (made == 0 || linked == 0);
+                    const bool none = removed == ENOTEMPTY && made != 0 && linked != 0;
+                    if (both) return "a name in a removed directory";
+                    if (none) return "not empty, and nobody made a name";
+                    return {};
+                  }),
+      "");
 }
 
 TEST_F(NamesSchedule, DirectoriesNeverFormALoop) {
-  EXPECT_EQ(first_wrong(200, [](uint64_t seed) -> std::string {
-              const auto fs = memory_fs();
-              const MnodeNo a = fs->mkdir(kRootMnode, "a", 0700, kCaller)->attr.mnode;
-              const MnodeNo b = fs->mkdir(kRootMnode, "b", 0700, kCaller)->attr.mnode;
-              int one = -1, two = -1;
-              const auto move = [&](const char* name, MnodeNo to) {
-                return fs->rename(kRootMnode, name, to, "x", RenameMode::replace, kCaller).code();
-              };
-              schedule::run({.seed = seed},
-                            {[&] { one = move("a", b); }, [&] { two = move("b", a); }});
-              if (one == 0 && two == 0) return "each is below the other";
-              return one == 0 || two == 0 ? "" : "neither was moved";
-            }),
-            "");
+  EXPECT_EQ(
+      first_wrong(
+          200,
+          [](uint64_t seed) -> std::string {
+            const auto fs = memory_fs();
+            const MnodeNo a = fs->mkdir(kRootMnode, "a", 0700, kCaller)->attr.mnode;
+            const MnodeNo b = fs->mkdir(kRootMnode, "b", 0700, kCaller)->attr.mnode;
+            int one = -1, two = -1;
+            const auto move = [&](const char* name, MnodeNo to) {
+              return fs->rename(kRootMnode, name, to, "x", RenameMode::replace, kCaller).code();
+            };
+            schedule::run({.seed = seed, .switch_percent = percent_of(seed)},
+                          {[&] { one = move("a", b); }, [&] { two = move("b", a); }});
+            if (one == 0 && two == 0) return "each is below the other";
+            return one == 0 || two == 0 ? "" : "neither was moved";
+          }),
+      "");
 }
 
 // --- a load from an older checkpoint against the end of a tombstone
 TEST_F(NamesSchedule, LoadsBringNoRemovedNameBack) {
-  EXPECT_EQ(first_wrong(200, [](uint64_t seed) -> std::string {
-              FakeNames disk;
-              disk.mount();
-              for (const char* name : {"a", "b", "c"})
-                disk.fs().forget(
-                    disk.fs().create(kRootMnode, name, 0600, true, kCaller)->attr.mnode, 1);
-              disk.commit();
-              disk.checkpoint();
-              MemFs& fs = disk.mount();
-              // A load that has read the checkpoint answers at any time, or only when the name is gone for good.
-              constexpr uint32_t kReader = 0;
-              bool reading = false;
-              bool removed = false;
-              disk.in_load = [&] {
-                reading = true;
-                if (current_core() == kReader && choose(2) == 0)
-                  while (!removed) schedule::yield();
-              };
-              schedule::run({.seed = seed},
-                            {[&] {
-                               if (seed % 2 == 0) {
-                                 const auto found = fs.lookup(kRootMnode, "a");
-                                 if (found.ok()) fs.forget(found->attr.mnode, 1);
-                               } else {
-                                 (void)fs.readdir(kRootMnode, 0,
-                                                  [](const DirectoryEntry&) { return true; });
-                               }
-                               reading = true;
-                             },
-                             [&] {
-                               while (choose(2) == 0 && !reading) schedule::yield();
-                               (void)fs.unlink(kRootMnode, "a");
-                               disk.commit();
-                               disk.checkpoint();
-                               for (int i = 0; i < 4; ++i) fs.maintain();
-                               removed = true;
-                             },
-                             [&] { (void)fs.lookup(kRootMnode, "nothing"); }});
-              if (fs.lookup(kRootMnode, "a").ok()) return "a removed name is back";
-              for (const char* name : {"b", "c"})
-                if (!fs.lookup(kRootMnode, name).ok()) return "a name is lost";
-              return {};
-            }),
-            "");
+  EXPECT_EQ(
+      first_wrong(200,
+                  [](uint64_t seed) -> std::string {
+                    FakeNames disk;
+                    disk.mount();
+                    for (const char* name : {"a", "b", "c"})
+                      disk.fs().forget(
+                          disk.fs().create(kRootMnode, name, 0600, true, kCaller)->attr.mnode, 1);
+                    disk.commit();
+                    disk.checkpoint();
+                    MemFs& fs = disk.mount();
+                    // A load that has read the checkpoint answers at any time, or only when the
+                    // name is gone for good.
+                    constexpr uint32_t kReader = 0;
+                    bool reading = false;
+                    bool removed = false;
+                    disk.in_load = [&] {
+                      reading = true;
+                      if (current_core() == kReader && choose(2) == 0)
+                        while (!removed) schedule::yield();
+                    };
+                    schedule::run({.seed = seed, .switch_percent = percent_of(seed)},
+                                  {[&] {
+                                     if (seed % 2 == 0) {
+                                       const auto found = fs.lookup(kRootMnode, "a");
+                                       if (found.ok()) fs.forget(found->attr.mnode, 1);
+                                     } else {
+                                       (void)fs.readdir(kRootMnode, 0,
+                                                        [](const DirectoryEntry&) { return true; });
+                                     }
+                                     reading = true;
+                                   },
+                                   [&] {
+                                     while (choose(2) == 0 && !reading) schedule::yield();
+                                     (void)fs.unlink(kRootMnode, "a");
+                                     disk.commit();
+                                     disk.checkpoint();
+                                     for (int i = 0; i < 4; ++i) fs.maintain();
+                                     removed = true;
+                                   },
+                                   [&] { (void)fs.lookup(kRootMnode, "nothing"); }});
+                    if (fs.lookup(kRootMnode, "a").ok()) return "a removed name is back";
+                    for (const char* name : {"b", "c"})
+                      if (!fs.lookup(kRootMnode, name).ok()) return "a name is lost";
+                    return {};
+                  }),
+      "");
 }
 
 // --- counts: exact at every moment, and the end comes once
 TEST_F(NamesSchedule, LinkCountsAreOfOneMomentAndEndsComeOnce) {
-  EXPECT_EQ(first_wrong(200, [](uint64_t seed) -> std::string {
-              const auto fs = memory_fs();
-              const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
-              std::string wrong;
-              schedule::run({.seed = seed},
-                            {[&] {
-                               for (int i = 0; i < 4; ++i) {
-                                 (void)fs->link(f, kRootMnode, "g");
-                                 (void)fs->unlink(kRootMnode, "f");
-                                 (void)fs->link(f, kRootMnode, "f");
-                                 (void)fs->unlink(kRootMnode, "g");
-                                 fs->forget(f, 2);
-                               }
-                             },
-                             [&] {
-                               for (int i = 0; i < 6; ++i) {
-                                 const auto attr = fs->getattr(f);
-                                 if (!attr.ok() || attr->nlink < 1 || attr->nlink > 2)
-                                   wrong = "a count that never was";
-                               }
-                             },
-                             [&] {
-                               for (int i = 0; i < 4; ++i) fs->maintain();
-                             }});
-              if (!wrong.empty()) return wrong;
-              (void)fs->unlink(kRootMnode, "f");
-              for (int i = 0; i < 5; ++i) fs->maintain();
-              if (fs->getattr(f).code() != 0) return "gone with a lookup left";
-              fs->forget(f, 1);
-              for (int i = 0; i < 5; ++i) fs->maintain();
-              return fs->getattr(f).code() == ESTALE ? "" : "still there without name and lookup";
-            }),
-            "");
+  EXPECT_EQ(
+      first_wrong(200,
+                  [](uint64_t seed) -> std::string {
+                    const auto fs = memory_fs();
+                    const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
+                    std::string wrong;
+                    schedule::run({.seed = seed, .switch_percent = percent_of(seed)},
+                                  {[&] {
+                                     for (int i = 0; i < 4; ++i) {
+                                       (void)fs->link(f, kRootMnode, "g");
+                                       (void)fs->unlink(kRootMnode, "f");
+                                       (void)fs->link(f, kRootMnode, "f");
+                                       (void)fs->unlink(kRootMnode, "g");
+                                       fs->forget(f, 2);
+                                     }
+                                   },
+                                   [&] {
+                                     for (int i = 0; i < 6; ++i) {
+                                       const auto attr = fs->getattr(f);
+                                       if (!attr.ok() || attr->nlink < 1 || attr->nlink > 2)
+                                         wrong = "a count that never was";
+                                     }
+                                   },
+                                   [&] {
+                                     for (int i = 0; i < 4; ++i) fs->maintain();
+                                   }});
+                    if (!wrong.empty()) return wrong;
+                    (void)fs->unlink(kRootMnode, "f");
+                    for (int i = 0; i < 5; ++i) fs->maintain();
+                    if (fs->getattr(f).code() != 0) return "gone with a lookup left";
+                    fs->forget(f, 1);
+                    for (int i = 0; i < 5; ++i) fs->maintain();
+                    return fs->getattr(f).code() == ESTALE ? ""
+                                                           : "still there without name and lookup";
+                  }),
+      "");
 }
 
 // --- the end of an object against somebody who finds it
 TEST_F(NamesSchedule, ALookupKeepsWhatItFound) {
-  EXPECT_EQ(first_wrong(300, [](uint64_t seed) -> std::string {
-              const auto fs = memory_fs();
-              const MnodeNo f = fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
-              fs->forget(f, 1);
-              std::string wrong;
-              const auto look = [&] {
-                for (int i = 0; i < 3; ++i) {
-                  const auto found = fs->lookup(kRootMnode, "f");
-                  if (!found.ok()) continue;
-                  if (!fs->getattr(f).ok()) wrong = "found, and gone";
-                  fs->forget(f, 1);
-                }
-              };
-              schedule::run({.seed = seed}, {look, look, [&] {
-                                               (void)fs->unlink(kRootMnode, "f");
-                                             },
-                                             [&] {
-                                               for (int i = 0; i < 8; ++i) (void)fs->maintain();
-                                             }});
-              if (!wrong.empty()) return wrong;
-              for (int i = 0; i < 5; ++i) fs->maintain();
-              if (fs->getattr(f).code() != ESTALE) return "still there without name and lookup";
-              return fs->usage().mnodes == 1 ? "" : "counted after its end";
-            }),
+  EXPECT_EQ(first_wrong(300,
+                        [](uint64_t seed) -> std::string {
+                          const auto fs = memory_fs();
+                          const MnodeNo f =
+                              fs->create(kRootMnode, "f", 0600, true, kCaller)->attr.mnode;
+                          fs->forget(f, 1);
+                          std::string wrong;
+                          const auto look = [&] {
+                            for (int i = 0; i < 3; ++i) {
+                              const auto found = fs->lookup(kRootMnode, "f");
+                              if (!found.ok()) continue;
+                              if (!fs->getattr(f).ok()) wrong = "found, and gone";
+                              fs->forget(f, 1);
+                            }
+                          };
+                          schedule::run({.seed = seed, .switch_percent = percent_of(seed)},
+                                        {look, look, [&] { (void)fs->unlink(kRootMnode, "f"); },
+                                         [&] {
+                                           for (int i = 0; i < 8; ++i) (void)fs->maintain();
+                                         }});
+                          if (!wrong.empty()) return wrong;
+                          for (int i = 0; i < 5; ++i) fs->maintain();
+                          if (fs->getattr(f).code() != ESTALE)
+                            return "still there without name and lookup";
+                          return fs->usage().mnodes == 1 ? "" : "counted after its end";
+                        }),
             "");
 }
 
