@@ -91,8 +91,7 @@ endif()
 # Everything but tests and benchmarks: what a compiler's analysis of the sources needs.
 add_custom_target(libraries)
 foreach(target scalefs_base scalefs_oplog scalefs_memfs scalefs_diskfs scalefs_volume
-               scalefs_base_sched scalefs_oplog_sched scalefs_memfs_sched scalefs_diskfs_sched
-               scalefs_volume_sched scalefs_tools scalefs_fuse scalefs ${tools_programs})
+               scalefs_base_sched scalefs_tools scalefs_fuse scalefs ${tools_programs})
   if(TARGET ${target})
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "INTERFACE_LIBRARY")

@@ -108,21 +108,31 @@ std::vector<size_t> Translator::split_points(RecordList records, size_t bytes_ma
   std::unordered_set<MnodeNo> touched;
   size_t bytes = 0;
   size_t start = 0;
-  for (size_t i = 0; i < records.size(); ++i) {
-    const Footprint footprint = footprint_of(static_cast<const OpRecord&>(*records[i]));
-    size_t more = footprint.bytes;
-    for (size_t j = 0; j < footprint.count; ++j) {
-      if (touched.insert(footprint.objects[j]).second) more += kObjectBytes;
+  const auto add = [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; ++i) {
+      const Footprint footprint = footprint_of(static_cast<const OpRecord&>(*records[i]));
+      bytes += footprint.bytes;
+      for (size_t j = 0; j < footprint.count; ++j) {
+        if (touched.insert(footprint.objects[j]).second) bytes += kObjectBytes;
+      }
     }
-    if (bytes + more > bytes_max && i > start) {
+  };
+  for (size_t i = 0; i < records.size();) {
+    // All records of one call.
+    size_t end = i + 1;
+    while (end < records.size() && records[end]->stamp == records[i]->stamp &&
+           records[end]->slot == records[i]->slot) {
+      ++end;
+    }
+    add(i, end);
+    if (bytes > bytes_max && i > start) {
       ends.push_back(i);
       start = i;
       touched.clear();
-      for (size_t j = 0; j < footprint.count; ++j) touched.insert(footprint.objects[j]);
-      bytes = footprint.bytes + footprint.count * kObjectBytes;
-    } else {
-      bytes += more;
+      bytes = 0;
+      add(i, end);
     }
+    i = end;
   }
   if (start < records.size()) ends.push_back(records.size());
   return ends;

@@ -71,7 +71,8 @@ class Translator {
   // Upper bound of what one record adds to a batch that has none of its objects yet.
   static size_t bytes_bound(const memfs::OpRecord& record);
   // Ends (exclusive indices) of consecutive groups, each of which fits a batch of `bytes_max` bytes.
-  // A single record beyond that makes a group of its own.
+  // Records of one call (equal stamp and slot) stay together: half a call is no state that existed. A
+  // single call beyond `bytes_max` makes a group of its own.
   static std::vector<size_t> split_points(RecordList records, size_t bytes_max);
 
   Result<Translation> translate(RecordList records);

@@ -312,5 +312,34 @@ TEST_F(TranslatorTest, SplitPointsKeepOrderAndBound) {
   EXPECT_EQ(inode(1).names.size(), 100u);
 }
 
+TEST_F(TranslatorTest, SplitPointsKeepACallTogether) {
+  for (uint64_t i = 0; i < 100; ++i) maker_.create(2048 + i, 1, "name" + std::to_string(i));
+  // Calls of one to four records.
+  size_t of_call = 0;
+  oplog::Stamp stamp = 1;
+  for (auto& record : maker_.records) {
+    record->stamp = stamp;
+    if (++of_call > stamp % 4) {
+      of_call = 0;
+      ++stamp;
+    }
+  }
+  for (size_t bytes_max = 200; bytes_max < 4000; bytes_max += 50) {
+    const auto ends = Translator::split_points(maker_.records, bytes_max);
+    ASSERT_GT(ends.size(), 2u);
+    EXPECT_EQ(ends.back(), 100u);
+    for (const size_t end : ends) {
+      if (end == 100) continue;
+      EXPECT_NE(maker_.records[end]->stamp, maker_.records[end - 1]->stamp);
+    }
+  }
+  // Two cores' calls of one time are two calls.
+  for (auto& record : maker_.records) {
+    record->stamp = 7;
+    record->slot = static_cast<uint32_t>(&record - maker_.records.data());
+  }
+  EXPECT_GT(Translator::split_points(maker_.records, 2000).size(), 5u);
+}
+
 }  // namespace
 }  // namespace scalefs::volume
