@@ -34,7 +34,7 @@ enum class Merge { pinned, superseded };
 
 // Puts a loaded object and its name where they belong, unless memory knows better.
 Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name,
-                  const LoadedObject& object, Pin* pin) {
+                  const LoadedObject& object, Pin* pin, bool* grow) {
   const NameValue value(object.attr.mnode, type_of_mode(object.attr.mode));
   MnodeInit init;
   init.attr = object.attr;
@@ -60,6 +60,7 @@ Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::strin
   if (present == fresh.get()) (void)fresh.release();
   impl.deltas.add_lookups(*present, 1);
   if (known == nullptr) names.insert(item.release());
+  *grow = names.wants_growth(hash);
   *pin = Pin::adopt(impl, present);
   return Merge::pinned;
 }
@@ -92,7 +93,9 @@ Result<Pin> load_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::
   if (object.ok()) {
     Pin pin;
     if (object->attr.mnode.v == 0 || object->attr.mnode.v >= kMnodeNoLimit) return Errno(EUCLEAN);
-    merge_child(impl, directory, hash, name, *object, &pin);
+    bool grow = false;
+    merge_child(impl, directory, hash, name, *object, &pin, &grow);
+    if (grow) directory.directory->grow();
     return pin;
   }
   if (object.code() != ENOENT) return object.error();
