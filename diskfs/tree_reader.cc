@@ -120,7 +120,8 @@ Result<TreeReader::DirRange> TreeReader::list(Ino dir, uint64_t from, size_t cou
   return range;
 }
 
-Result<std::vector<Mapping>> TreeReader::map(Ino ino, uint64_t page, uint64_t count) const {
+Result<std::vector<Mapping>> TreeReader::map(Ino ino, uint64_t page, uint64_t count,
+                                             size_t mappings_max) const {
   std::vector<Mapping> mappings;
   if (page >= kFilePagesMax || count == 0) return mappings;
   const uint64_t end = page + std::min(count, kFilePagesMax - page);
@@ -145,6 +146,7 @@ Result<std::vector<Mapping>> TreeReader::map(Ino ino, uint64_t page, uint64_t co
     if (last_end > page) {
       cut(&mapping, page, end);
       mappings.push_back(std::move(mapping));
+      if (mappings.size() == mappings_max) break;
     }
     SCALEFS_TRY_VOID(cursor.next());
   }

@@ -40,7 +40,9 @@ class TreeReader {
   };
   Result<DirRange> list(Ino dir, uint64_t from, size_t count) const;
   // The mappings that meet pages [page, page + count), cut to it, in order.
-  Result<std::vector<Mapping>> map(Ino ino, uint64_t page, uint64_t count) const;
+  // `mappings_max`: the first so many.
+  Result<std::vector<Mapping>> map(Ino ino, uint64_t page, uint64_t count,
+                                   size_t mappings_max = SIZE_MAX) const;
   // ENODATA when there is none.
   Result<std::vector<std::byte>> xattr(Ino ino, std::string_view name) const;
   Result<std::vector<XattrEntry>> xattrs(Ino ino) const;

@@ -18,10 +18,6 @@ using diskfs::TreeReader;
 using memfs::LoadedObject;
 using memfs::LoadedPage;
 
-// Of next_mapped: 256 KiB to 1 GiB.
-constexpr uint64_t kWindowPagesMin = 64;
-constexpr uint64_t kWindowPagesMax = 262144;
-
 LoadedObject object_of(const InodeItem& item) {
   LoadedObject object;
   memfs::Attr& attr = object.attr;
@@ -159,15 +155,8 @@ Result<uint64_t> Loader::next_mapped(MnodeNo file, uint64_t page) {
   const diskfs::CheckpointPin pin = disk_.pin();
   SCALEFS_TRY(const Ino ino, find(pin.reader(), file));
   if (!ino) return UINT64_MAX;
-  // Empty windows cost one descent of the tree each; the one that is not empty is read as a whole.
-  uint64_t window = kWindowPagesMin;
-  while (page < diskfs::kFilePagesMax) {
-    SCALEFS_TRY(const auto mappings, pin.reader().map(ino, page, window));
-    if (!mappings.empty()) return std::max(page, mappings.front().page);
-    page += window;
-    window = std::min(window * 8, kWindowPagesMax);
-  }
-  return UINT64_MAX;
+  SCALEFS_TRY(const auto mappings, pin.reader().map(ino, page, UINT64_MAX, 1));
+  return mappings.empty() ? UINT64_MAX : std::max(page, mappings.front().page);
 }
 
 Result<std::vector<std::pair<std::string, std::vector<std::byte>>>> Loader::load_xattrs(
