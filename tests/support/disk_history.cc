@@ -135,7 +135,6 @@ void DiskHistory::change(Building& to, Ino ino) {
 }
 
 void DiskHistory::remove(Building& to, Ino ino) {
-  if (ino == kRootIno) return;
   if (random.percent(30)) {
     to.add(&Batch::put_orphan, &ApplyModel::put_orphan, ino);
     return;
@@ -156,7 +155,7 @@ Status DiskHistory::fill(DiskFs& fs, size_t operations, Batch* batch) {
       SCALEFS_TRY_VOID(create(to));
     } else if (choice < 45 && !full) {
       SCALEFS_TRY_VOID(write(to, ino));
-    } else if (choice < (full ? 60 : 55)) {
+    } else if (choice < (full ? 60 : 55) && ino != kRootIno) {
       remove(to, ino);
     } else {
       change(to, ino);

@@ -37,8 +37,8 @@ class DiskHistory {
 
   // Takes a fresh volume as the first state.
   void adopt(DiskFs& fs);
-  // Fills a batch with random operations on the newest state; data blocks are written. Answers the
-  // first error of writing data (then the batch must not be committed).
+  // Fills a batch with random operations, one at the least, on the newest state; data blocks are
+  // written. Answers the first error of writing data (then the batch must not be committed).
   Status fill(DiskFs& fs, size_t operations, Batch* batch);
   // Remembers the state that the batch makes, and commits it.
   Result<uint64_t> commit(DiskFs& fs, const Batch& batch);
