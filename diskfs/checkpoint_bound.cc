@@ -82,10 +82,6 @@ PendingWork& PendingWork::operator+=(const PendingWork& other) {
 uint64_t checkpoint_blocks_bound(const PendingWork& work, uint32_t tree_height,
                                  uint64_t tree_nodes) {
   if (work.places == 0) return work.inline_pages;
-  // A leaf or internal node that a split, an erase or a join leaves behind is at least a quarter
-  // full (but for one at the end of the tree). So the changed leaves of the new tree are at most
-  // four for each changed one of the old, four for each leafful inserted, and one; and each
-  // insertion splits one leaf at the most. The same level by level above.
   constexpr uint64_t kChildrenMin = kChildrenMax / 4;
   uint64_t in_level = tree_height == 0 ? 0 : tree_nodes;
   uint64_t touched = std::min(work.places, in_level);
@@ -96,14 +92,23 @@ uint64_t checkpoint_blocks_bound(const PendingWork& work, uint32_t tree_height,
     const bool old_level = level < tree_height;
     if (!old_level && created == 0) break;
     in_level = in_level / kChildrenMin + 1;
-    // Joins change a neighbour too.
-    touched = old_level ? std::min(2 * touched, in_level) : 0;
+    touched = old_level ? std::min(work.places, in_level) : 0;
     const uint64_t last_created = created;
     created = std::min(created, 3 * touched + created / kChildrenMin + 1);
     total += touched + created;
     if (!old_level && last_created == 1) break;
   }
   return total + work.inline_pages;
+}
+
+uint64_t tree_nodes_bound(uint32_t tree_height, uint64_t root_children, uint64_t used_blocks) {
+  uint64_t nodes = tree_height == 0 ? 0 : 1;
+  uint64_t in_level = root_children;
+  for (uint32_t level = 1; level < tree_height && nodes < used_blocks; ++level) {
+    nodes += in_level;
+    in_level *= kChildrenMax;
+  }
+  return std::min(nodes, used_blocks);
 }
 
 }  // namespace scalefs::diskfs

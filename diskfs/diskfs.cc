@@ -164,9 +164,16 @@ double DiskFsImpl::journal_fill() const {
   return static_cast<double>(end_.position - covered_) / static_cast<double>(area_.blocks);
 }
 
-uint64_t DiskFsImpl::checkpoint_blocks_bound() const {
+uint64_t DiskFsImpl::checkpoint_blocks_bound(const PendingWork& more) const {
   MutexLock lock(state_mutex_);
-  return diskfs::checkpoint_blocks_bound(pending_.work(), tree_height_, UINT64_MAX);
+  PendingWork work = pending_.work();
+  work += more;
+  return diskfs::checkpoint_blocks_bound(work, tree_height_, tree_nodes_);
+}
+
+uint64_t DiskFsImpl::inodes_bound() const {
+  MutexLock lock(state_mutex_);
+  return inodes_ + pending_.work().items;
 }
 
 DiskFs::Statistics DiskFsImpl::statistics() const {
@@ -175,6 +182,7 @@ DiskFs::Statistics DiskFsImpl::statistics() const {
   s.batch_bytes = batch_bytes_.get();
   s.flushes = flushes_.get();
   s.checkpoints = checkpoints_.get();
+  s.checkpoints_without_room = checkpoints_without_room_.get();
   s.checkpoint_blocks = checkpoint_blocks_.get();
   s.nodes_read = store_.nodes_read();
   s.corruptions = corruptions_.get() + store_.corruptions();

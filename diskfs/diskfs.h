@@ -17,6 +17,7 @@
 #include "diskfs/allocator.h"
 #include "diskfs/batch.h"
 #include "diskfs/block_device.h"
+#include "diskfs/checkpoint_bound.h"
 #include "diskfs/tree_reader.h"
 
 namespace scalefs::diskfs {
@@ -110,12 +111,19 @@ class DiskFs {
   virtual Status unmount() = 0;
   // 0..1: how much of the journal is taken by batches that the durable checkpoint does not cover.
   virtual double journal_fill() const = 0;
-  // Upper bound of blocks that the next checkpoint may allocate for tree nodes and inline pages.
-  virtual uint64_t checkpoint_blocks_bound() const = 0;
+  // Upper bound of blocks that the next checkpoint may allocate for tree nodes and inline pages, if
+  // `more` is committed before it.
+  virtual uint64_t checkpoint_blocks_bound(const PendingWork& more = {}) const = 0;
+  // Inodes of the durable checkpoint, and those that committed batches may have added.
+  virtual uint64_t inodes_bound() const = 0;
+  // Waits until no pin of an older checkpoint keeps freed blocks, and releases those. For callers that
+  // hold no pin; pins are held across reads only, so that this ends.
+  virtual void wait_for_readers() = 0;
 
   struct Statistics {
     uint64_t batches = 0, batch_bytes = 0, flushes = 0, checkpoints = 0, checkpoint_blocks = 0;
     uint64_t nodes_read = 0, corruptions = 0;
+    uint64_t checkpoints_without_room = 0;  // that ended with ENOSPC
   };
   virtual Statistics statistics() const = 0;
 };

@@ -40,7 +40,10 @@ Status DiskFsImpl::run_checkpoint(const CommittedBatches& batches) {
   next.state &= ~kStateClean;
   CheckpointBuild build(device_, store_, allocator_, *map_);
   auto built = build.run(sb_.root, batches, next.generation);
-  if (built.code() == ENOSPC) return Errno(ENOSPC);
+  if (built.code() == ENOSPC) {
+    checkpoints_without_room_.add(1);
+    return Errno(ENOSPC);
+  }
   if (!built.ok()) return fail("building a checkpoint", built.error());
   CheckpointOutcome& outcome = *built;
   next.root = outcome.root;
@@ -79,7 +82,7 @@ Status DiskFsImpl::make_durable(const Superblock& next) {
 // The order matters: a batch leaves the log, and checkpointed_seq is raised, only when new pins read
 // the tree that has it.
 void DiskFsImpl::publish(uint64_t covered_position, CheckpointOutcome outcome) {
-  auto state = std::make_shared<CheckpointPin::State>(store_, sb_);
+  auto state = std::make_shared<CheckpointPin::State>(store_, sb_, pin_ends_);
   {
     SpinLock lock(current_lock_);
     current_.swap(state);
@@ -88,12 +91,13 @@ void DiskFsImpl::publish(uint64_t covered_position, CheckpointOutcome outcome) {
   state.reset();
   checkpointed_seq_.store(sb_.covered_seq, release);  // pairs with checkpointed_seq()
   inos_.settled(sb_.covered_seq, outcome.put_inodes);
+  // Before the batches leave the log: a bound that misses them knows the tree that has them.
+  measure_tree();
   {
     MutexLock lock(state_mutex_);
     pending_.drop_through(sb_.covered_seq);
     released_ = covered_;
     covered_ = covered_position;
-    tree_height_ = sb_.root.height;
   }
   if (!outcome.freed.empty()) frees_.push_back({sb_.generation, std::move(outcome.freed)});
   release_frees();
@@ -136,6 +140,37 @@ void DiskFsImpl::release_frees() {
     }
     return true;
   });
+}
+
+void DiskFsImpl::wait_for_readers() {
+  while (true) {
+    const uint64_t seen = pin_ends_->count();
+    {
+      MutexLock lock(checkpoint_mutex_);
+      release_frees();
+      const bool held = std::any_of(frees_.begin(), frees_.end(),
+                                    [&](const Frees& frees) NO_THREAD_SAFETY_ANALYSIS {
+                                      return frees.generation != sb_.generation;
+                                    });
+      if (!held) return;
+    }
+    pin_ends_->wait_beyond(seen);
+  }
+}
+
+void DiskFsImpl::measure_tree() {
+  const TreeRoot& root = sb_.root;
+  const uint64_t used = geometry_.data_blocks() - map_->free_blocks();
+  // Damage is told by whoever needs the node; here it costs the better bound.
+  uint64_t nodes = used;
+  if (root.height > 0) {
+    const auto node = store_.read({root.block, root.generation, root.crc}, root.height - 1, {});
+    if (node.ok()) nodes = tree_nodes_bound(root.height, (*node)->view().count(), used);
+  }
+  MutexLock lock(state_mutex_);
+  tree_height_ = root.height;
+  tree_nodes_ = nodes;
+  inodes_ = sb_.inode_count;
 }
 
 Status DiskFsImpl::unmount() {

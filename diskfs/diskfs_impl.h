@@ -33,12 +33,43 @@
 
 namespace scalefs::diskfs {
 
+// Tells who waits for pins that one more tree is read by nobody.
+class PinEnds {
+ public:
+  void ended() {
+    MutexLock lock(mutex_);
+    ++count_;
+    changed_.notify_all();
+  }
+  uint64_t count() {
+    MutexLock lock(mutex_);
+    return count_;
+  }
+  void wait_beyond(uint64_t count) {
+    MutexLock lock(mutex_);
+    while (count_ == count) changed_.wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  uint64_t count_ GUARDED_BY(mutex_) = 0;
+};
+
 struct CheckpointPin::State {
-  State(NodeStore& store, const Superblock& sb)
-      : reader(store, sb.root), generation(sb.generation), covered_seq(sb.covered_seq) {}
+  State(NodeStore& store, const Superblock& sb, std::shared_ptr<PinEnds> pin_ends)
+      : reader(store, sb.root),
+        generation(sb.generation),
+        covered_seq(sb.covered_seq),
+        ends(std::move(pin_ends)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { ends->ended(); }
+
   const TreeReader reader;
   const uint64_t generation;  // of the superblock that began with this tree
   const uint64_t covered_seq;
+  const std::shared_ptr<PinEnds> ends;  // a pin may outlive the DiskFs
 };
 
 class DiskFsImpl final : public DiskFs {
@@ -73,7 +104,9 @@ class DiskFsImpl final : public DiskFs {
   uint64_t checkpointed_seq() const override { return checkpointed_seq_.load(acquire); }
   Status unmount() override;
   double journal_fill() const override;
-  uint64_t checkpoint_blocks_bound() const override;
+  uint64_t checkpoint_blocks_bound(const PendingWork& more) const override;
+  uint64_t inodes_bound() const override;
+  void wait_for_readers() override;
   Statistics statistics() const override;
 
  private:
@@ -104,6 +137,8 @@ class DiskFsImpl final : public DiskFs {
   Status renew_superblock(uint32_t state) REQUIRES(checkpoint_mutex_);
   void publish(uint64_t covered_position, CheckpointOutcome outcome) REQUIRES(checkpoint_mutex_);
   void release_frees() REQUIRES(checkpoint_mutex_);
+  // What the superblock in force says of the tree, for bounds. Reads the root.
+  void measure_tree() REQUIRES(checkpoint_mutex_);
   bool waits_for_superblock() const REQUIRES(checkpoint_mutex_);
   Status flush();
 
@@ -119,12 +154,14 @@ class DiskFsImpl final : public DiskFs {
   NodeStore store_;
   Allocator allocator_;
   InoSource inos_;
+  const std::shared_ptr<PinEnds> pin_ends_ = std::make_shared<PinEnds>();
   Atomic<bool> failed_{false};
   Atomic<bool> closed_{false};  // unmounted; release in unmount, acquire in writable
   Atomic<uint64_t> committed_seq_{0};
   Atomic<uint64_t> checkpointed_seq_{0};
   Atomic<uint64_t> durable_generation_{0};  // release in make_durable, acquire in commit
   RelaxedCounter batches_, batch_bytes_, flushes_, checkpoints_, checkpoint_blocks_, corruptions_;
+  RelaxedCounter checkpoints_without_room_;
 
   mutable SpinBit current_lock_;
   std::shared_ptr<CheckpointPin::State> current_ GUARDED_BY(current_lock_);
@@ -144,6 +181,8 @@ class DiskFsImpl final : public DiskFs {
   uint64_t covered_ GUARDED_BY(state_mutex_) = 0;   // position where the durable checkpoint begins
   uint64_t released_ GUARDED_BY(state_mutex_) = 0;  // and the one before it: blocks before are free
   uint32_t tree_height_ GUARDED_BY(state_mutex_) = 0;
+  uint64_t tree_nodes_ GUARDED_BY(state_mutex_) = 0;  // at the most
+  uint64_t inodes_ GUARDED_BY(state_mutex_) = 0;
 };
 
 }  // namespace scalefs::diskfs

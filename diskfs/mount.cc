@@ -69,15 +69,15 @@ Status DiskFsImpl::start(RecoveredJournal journal) {
   MutexLock lock(checkpoint_mutex_);
   {
     SpinLock current(current_lock_);
-    current_ = std::make_shared<CheckpointPin::State>(store_, sb_);
+    current_ = std::make_shared<CheckpointPin::State>(store_, sb_, pin_ends_);
   }
+  measure_tree();
   committed_seq_.store(journal.end.sequence - 1, release);  // pairs with committed_seq()
   checkpointed_seq_.store(sb_.covered_seq, release);        // pairs with checkpointed_seq()
   {
     MutexLock state_lock(state_mutex_);
     end_ = journal.end;
     covered_ = released_ = sb_.journal_scan;
-    tree_height_ = sb_.root.height;
     for (const auto& batch : journal.batches) pending_.push(batch);
   }
   writer_ = std::make_unique<JournalWriter>(device_, area_, info_.mount_epoch, journal.end);

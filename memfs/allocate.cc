@@ -89,7 +89,8 @@ Status FileAccess::fill(const ByteRange& range, bool may_grow) {
     SCALEFS_TRY_VOID(room.take(Need{.log_bytes = kRecordLogBytes,
                                     .blocks = wanted + 1,
                                     .memory_bytes = kBlockBytes,
-                                    .metadata_ops = 1}));
+                                    .tree_places =
+                                        allocate_places(range.last() - range.first())}));
     auto record = impl_.make_record(AllocateOp{.target = mnode_.number,
                                                .page = range.first(),
                                                .count = range.last() - range.first(),
@@ -139,7 +140,7 @@ Status FileAccess::clear(const ByteRange& range, bool unwritten, bool may_grow) 
     SCALEFS_TRY_VOID(room.take(Need{.log_bytes = 2 * kRecordLogBytes,
                                     .blocks = pages + 3,
                                     .memory_bytes = 3 * kBlockBytes,
-                                    .metadata_ops = 2,
+                                    .tree_places = kRangePlaces + allocate_places(pages),
                                     .always = !unwritten}));
     auto records = clear_records(range, unwritten);
     uint64_t missing = 0;

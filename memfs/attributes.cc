@@ -88,7 +88,8 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   // No ACL is longer than a value may be; what is not needed goes back.
   Reservation room(impl);
   const uint64_t acl_cost = room_for_acl ? kRecordCost + kXattrValueBytesMax : 0;
-  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost + acl_cost, .metadata_ops = 2}));
+  const uint32_t places = kAttributePlaces + (room_for_acl ? xattr_places(kXattrValueBytesMax) : 0);
+  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost + acl_cost, .tree_places = places}));
   OldXattrs old;
   MutexLock lock(mnode.change_lock);
   const SetAttrOp op = resolve_change(mnode, change, now);
@@ -96,7 +97,7 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   if (acl && !room_for_acl) return false;
   if (!acl) {
     change_attributes(impl, mnode, op, ctime, attribute_record(impl, op, ctime));
-    room.keep({.log_bytes = kRecordCost, .metadata_ops = 1});
+    room.keep({.log_bytes = kRecordCost});
     return true;
   }
   const XattrValue value = acl->bytes();
@@ -116,7 +117,7 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   publish_attributes(mnode, op, ctime, stamp);
   slot.append(std::move(first));
   if (more) slot.append(std::move(second));
-  room.keep({.log_bytes = cost + (more ? kRecordCost : 0), .metadata_ops = more ? 2u : 1u});
+  room.keep({.log_bytes = cost + (more ? kRecordCost : 0)});
   return true;
 }
 
@@ -189,7 +190,7 @@ Status MemFs::Impl::kill_set_id(Mnode& mnode) {
   const uint32_t seen = mnode.mode.load(acquire);
   if (without_set_id(seen) == seen) return {};
   Reservation room(*this);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .metadata_ops = 1}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .tree_places = kAttributePlaces}));
   const int64_t now = now_ns();
   MutexLock lock(mnode.change_lock);
   SetAttr change;

@@ -41,13 +41,14 @@ struct LoadedPage {
   std::vector<std::byte> bytes;  // Kind::bytes; zeros follow
 };
 
-// What a call will need at the most. Log bytes are given back by the record's consumer; blocks that a
-// call did not use come back through unreserve_blocks.
+// What a call will need at the most. Log bytes are given back by the record's consumer; what a call did
+// not use comes back through unreserve. Places always come back at the call's end: from then on the
+// records in the log count for themselves (LogEntry::cost_places).
 struct Need {
   uint64_t log_bytes = 0;
   uint64_t blocks = 0;        // data blocks: one for each page that may become dirty
   uint64_t memory_bytes = 0;  // pages that may be added to the cache
-  uint32_t metadata_ops = 0;  // records that change the tree
+  uint32_t tree_places = 0;   // what the records change on disk (record_places.h); until they are logged
   bool always = false;        // unlink, truncate, punch, reclaim: served from the reserve, never ENOSPC
 };
 

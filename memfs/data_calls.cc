@@ -93,7 +93,7 @@ std::vector<BlockNo> MemFs::finish_writeback(MnodeNo file, const std::vector<Sam
   if (pin.ok()) return FileAccess(*impl_, **pin).finish_writeback(pages, runs);
   // The file is gone: every block goes back.
   Room room(*impl_);
-  room.adopt(Need{.log_bytes = extents_log_bytes(pages.size()), .metadata_ops = 1});
+  room.adopt(Need{.log_bytes = extents_log_bytes(pages.size())});
   std::vector<BlockNo> stale;
   for (const ExtentsOp::Run& run : runs.runs) {
     for (size_t i = 0; i < run.crcs.size(); ++i) stale.push_back(BlockNo(run.block.v + i));
@@ -105,7 +105,7 @@ void MemFs::finish_inline(MnodeNo file, std::vector<SampledPage> pages) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) return FileAccess(*impl_, **pin).finish_inline(pages);
   Room room(*impl_);
-  room.adopt(Need{.log_bytes = inline_log_bytes(pages.size()), .metadata_ops = 1});
+  room.adopt(Need{.log_bytes = inline_log_bytes(pages.size())});
 }
 
 void MemFs::abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages) {

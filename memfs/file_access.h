@@ -32,7 +32,7 @@ class Room {
   explicit Room(MemFs::Impl& impl) : backend_(impl.backend) {}
   ~Room() {
     if (backend_ == nullptr) return;
-    if (blocks != 0 || record_.log_bytes != 0 || record_.metadata_ops != 0) {
+    if (blocks != 0 || record_.log_bytes != 0 || record_.tree_places != 0) {
       record_.blocks = blocks;
       backend_->unreserve(record_);
     }
@@ -47,19 +47,17 @@ class Room {
     SCALEFS_TRY_VOID(backend_->reserve(need));
     blocks = need.blocks;
     record_.log_bytes = need.log_bytes;
-    record_.metadata_ops = need.metadata_ops;
+    record_.tree_places = need.tree_places;
     return {};
   }
-  // Takes over what the caller of a step function has reserved.
+  // Takes over what the caller of a step function has reserved; the places stay the caller's.
   void adopt(const Need& need) {
     blocks = need.blocks;
     record_.log_bytes = need.log_bytes;
-    record_.metadata_ops = need.metadata_ops;
   }
   // A record was appended that cost so much.
   void appended(uint64_t log_bytes) {
     record_.log_bytes -= std::min(record_.log_bytes, log_bytes);
-    if (record_.metadata_ops > 0) --record_.metadata_ops;
   }
 
   uint64_t blocks = 0;

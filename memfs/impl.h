@@ -24,6 +24,7 @@
 #include "memfs/mnode.h"
 #include "memfs/mnode_numbers.h"
 #include "memfs/mnode_table.h"
+#include "memfs/record_places.h"
 
 namespace scalefs::memfs {
 
@@ -67,8 +68,9 @@ struct MemFs::Impl {
   std::unique_ptr<OpRecord> make_record(Op op, uint64_t cost) const {
     if (log == nullptr) return nullptr;
     auto record = std::make_unique<OpRecord>();
-    record->op = std::move(op);
     record->cost_bytes = static_cast<uint32_t>(cost);
+    record->cost_places = places_of(op);
+    record->op = std::move(op);
     return record;
   }
 
@@ -144,19 +146,18 @@ class Reservation {
     return {};
   }
   // All of it was used: the record was appended, the pages are dirty.
-  void keep() { need_ = Need{}; }
+  void keep() { need_ = Need{.tree_places = need_.tree_places}; }
   // This much was used; the rest goes back at the end.
   void keep(const Need& used) {
     need_.log_bytes -= used.log_bytes;
     need_.blocks -= used.blocks;
     need_.memory_bytes -= used.memory_bytes;
-    need_.metadata_ops -= used.metadata_ops;
   }
 
  private:
   void give_back(const Need& unused) {
     if (impl_.backend == nullptr) return;
-    if (unused.log_bytes || unused.blocks || unused.memory_bytes || unused.metadata_ops)
+    if (unused.log_bytes || unused.blocks || unused.memory_bytes || unused.tree_places)
       impl_.backend->unreserve(unused);
   }
   MemFs::Impl& impl_;

@@ -40,7 +40,7 @@ void MemFs::log_attributes(MnodeNo number) {
   Impl& impl = *impl_;
   if (!impl.logging()) return;
   Room room(impl);
-  room.adopt(Need{.log_bytes = attributes_log_bytes(), .metadata_ops = 2});
+  room.adopt(Need{.log_bytes = attributes_log_bytes()});
   auto pinned = Pin::of(impl, number);
   if (!pinned.ok()) return;
   Mnode& mnode = **pinned;

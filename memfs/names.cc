@@ -32,9 +32,15 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
 
   const uint64_t cost = kRecordCost + name.size() + what.target.size();
   Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1}));
+  SCALEFS_TRY(Inherited inherited, inherited_by(impl, *directory, what, caller));
+  const bool link = !what.target.empty();
+  // A link's content may need a block of its own.
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost,
+                              .blocks = link ? 1u : 0u,
+                              .tree_places = (link ? kSymlinkPlaces : kNamePlaces) +
+                                             xattrs_places(inherited.xattrs)}));
   const int64_t now = impl.now_ns();
-  SCALEFS_TRY(MadeObject made, make_object(impl, *directory, what, caller, now));
+  SCALEFS_TRY(MadeObject made, make_object(impl, *directory, what, std::move(inherited), caller, now));
   const NameValue value(made.attr.mnode, made.mnode->type);
   Mnode* const mnode = made.mnode.get();
   NameItemPtr item(NameItem::make(hash, name, value));
@@ -87,7 +93,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
     if (!directories && target->is_directory()) return Errno(EISDIR);
     if (directories && impl.deltas.read(*target).entries != 0) return Errno(ENOTEMPTY);
     if (!reserved)
-      SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1, .always = true}));
+      SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces, .always = true}));
     reserved = true;
     const int64_t now = impl.now_ns();
     std::unique_ptr<OpRecord> record;
@@ -208,13 +214,15 @@ Result<Entry> MemFs::tmpfile(MnodeNo dir, uint32_t mode, const Caller& caller) {
   Impl& impl = *impl_;
   SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
   if (directory->directory->dead()) return Errno(ENOENT);
+  const NewObject what{.mode = S_IFREG | (mode & 07777), .tmpfile = true};
+  SCALEFS_TRY(Inherited inherited, inherited_by(impl, *directory, what, caller));
   Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .metadata_ops = 1}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost,
+                              .tree_places = kNamePlaces + xattrs_places(inherited.xattrs)}));
   const int64_t now = impl.now_ns();
   SCALEFS_TRY(
       MadeObject made,
-      make_object(impl, *directory, {.mode = S_IFREG | (mode & 07777), .tmpfile = true}, caller,
-                  now));
+      make_object(impl, *directory, what, std::move(inherited), caller, now));
   std::unique_ptr<OpRecord> record;
   if (impl.logging()) {
     record = impl.make_record(CreateOp{made.attr, {}, {}, {}, std::move(made.xattrs)}, kRecordCost);
@@ -243,7 +251,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
 
   const uint64_t cost = kRecordCost + name.size();
   Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces}));
   const int64_t now = impl.now_ns();
   const NameValue value(target->number, target->type);
   NameItemPtr item(NameItem::make(hash, name, value));

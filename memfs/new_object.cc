@@ -6,13 +6,15 @@
 
 namespace scalefs::memfs {
 
+Result<Inherited> inherited_by(MemFs::Impl& impl, Mnode& directory, const NewObject& what,
+                               const Caller& caller) {
+  if (S_ISLNK(what.mode) || what.whiteout) return Inherited{what.mode, {}};
+  return inherit(impl, directory, what.mode, caller.umask);
+}
+
 Result<MadeObject> make_object(MemFs::Impl& impl, Mnode& directory, const NewObject& what,
-                               const Caller& caller, int64_t now) {
+                               Inherited inherited, const Caller& caller, int64_t now) {
   MadeObject made;
-  Inherited inherited{what.mode, {}};
-  if (!S_ISLNK(what.mode) && !what.whiteout) {
-    SCALEFS_TRY(inherited, inherit(impl, directory, what.mode, caller.umask));
-  }
   Attr& attr = made.attr;
   attr.mode = inherited.mode;
   attr.uid = caller.uid;

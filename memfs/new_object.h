@@ -1,6 +1,7 @@
 // Making objects: what mknod, mkdir, symlink, create, tmpfile and the whiteout of a rename share.
 #pragma once
 
+#include "memfs/acl.h"
 #include "memfs/impl.h"
 #include "memfs/xattr_set.h"
 
@@ -20,9 +21,12 @@ struct MadeObject {
   Attr attr;
   XattrPairs xattrs;
 };
-// Takes a number; may wait and load, so the caller holds nothing.
+// What it takes from its directory. May wait and load, so the caller holds nothing.
+Result<Inherited> inherited_by(MemFs::Impl& impl, Mnode& directory, const NewObject& what,
+                               const Caller& caller);
+// Takes a number; may wait, so the caller holds nothing.
 Result<MadeObject> make_object(MemFs::Impl& impl, Mnode& directory, const NewObject& what,
-                               const Caller& caller, int64_t now);
+                               Inherited inherited, const Caller& caller, int64_t now);
 // Sets the stamp of its creation and puts it in the mnode table (where room was made).
 void publish_object(MemFs::Impl& impl, Mnode* mnode, Stamp stamp);
 

@@ -45,12 +45,16 @@ bool Reclaimer::round_locked(MemFs::Impl& impl) {
   reviews_ = std::move(waiting);
   if (!ripe.empty()) {
     impl.deltas.flush_all();
-    for (const Review& review : ripe) finish_review(impl, review);
+    bool room = true;
+    for (const Review& review : ripe) {
+      if (room) room = finish_review(impl, review);
+      if (!room) reviews_.push_back(review);
+    }
   }
   return !reviews_.empty();
 }
 
-void Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
+bool Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
   Mnode& mnode = *review.mnode;
   bool zero;
   {
@@ -61,30 +65,32 @@ void Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
       uint8_t life = kDying;
       mnode.life.compare_exchange(life, kAlive, acq_rel, acquire);
       mnode.queued_for_review = false;
-      return;
+      return true;
     }
   }
+  Reservation room(impl);
+  const Status taken = room.take(
+      {.log_bytes = kRecordCost, .tree_places = kReclaimPlaces, .always = true});
+  if (taken.code() == ENOSPC) return false;
   uint8_t life = kDying;
   // Pairs with Pin::under_guard.
   if (mnode.life.compare_exchange(life, kDead, acq_rel, acquire)) {
-    reclaim(impl, &mnode);
-    return;
+    // Where no record can be written any more, the object is an orphan until the next mount.
+    reclaim(impl, &mnode, impl.logging() && taken.ok() ? &room : nullptr);
+    return true;
   }
   mnode.life.store(kDying, seq_cst);  // revived meanwhile: from the beginning
   reviews_.push_back({&mnode, advances_});
+  return true;
 }
 
-void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode) {
-  if (impl.logging()) {
-    Reservation room(impl);
-    // Where no record can be written any more, the object is an orphan until the next mount.
-    if (room.take({.log_bytes = kRecordCost, .metadata_ops = 1, .always = true}).ok()) {
-      auto record = impl.make_record(ReclaimOp{mnode->number}, kRecordCost);
-      LogSlot slot(impl);
-      (void)slot.stamp(impl.deltas.read(*mnode).stamp);
-      slot.append(std::move(record));
-      room.keep();
-    }
+void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room) {
+  if (room != nullptr) {
+    auto record = impl.make_record(ReclaimOp{mnode->number}, kRecordCost);
+    LogSlot slot(impl);
+    (void)slot.stamp(impl.deltas.read(*mnode).stamp);
+    slot.append(std::move(record));
+    room->keep();
   }
   if (mnode->is_file() && mnode->file.peek() != nullptr) mnode->file->drop_all(impl, *mnode);
   // Whatever was never read or written can be listed too, for the time of its last reading.

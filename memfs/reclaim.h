@@ -11,6 +11,9 @@
 //   alive -> dying   review begins (Reclaimer)
 //   dying -> alive   a Pin, or the review found a count
 //   dying -> dead    no count, two epochs, all flushed: ReclaimOp, pages dropped, out of the table, retired
+//
+// Room for the record is taken before the last step: where there is none at the moment the review stays open
+// for a later round, so that no object leaves memory without its end being logged.
 #pragma once
 
 #include <vector>
@@ -19,6 +22,8 @@
 #include "memfs/mnode.h"
 
 namespace scalefs::memfs {
+
+class Reservation;
 
 class Reclaimer {
  public:
@@ -32,8 +37,9 @@ class Reclaimer {
   };
   bool round_locked(MemFs::Impl& impl) REQUIRES(lock_);
   void begin_reviews(MemFs::Impl& impl) REQUIRES(lock_);
-  void finish_review(MemFs::Impl& impl, const Review& review) REQUIRES(lock_);
-  static void reclaim(MemFs::Impl& impl, Mnode* mnode);
+  // False: there is no room, and the review is open as before.
+  bool finish_review(MemFs::Impl& impl, const Review& review) REQUIRES(lock_);
+  static void reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room);
 
   Mutex lock_;
   std::vector<Review> reviews_ GUARDED_BY(lock_);

@@ -95,8 +95,9 @@ Result<Prepared> prepare(Rename& r, uint64_t cost) {
   const NameValue moved(r.moved->number, r.moved->type);
   p.target_item.reset(NameItem::make(r.target_hash, r.target_name, moved));
   if (r.mode == RenameMode::whiteout) {
-    SCALEFS_TRY(p.whiteout, make_object(r.impl, *r.source_parent,
-                                        {.mode = S_IFCHR, .whiteout = true}, r.caller, p.now));
+    SCALEFS_TRY(p.whiteout,
+                make_object(r.impl, *r.source_parent, {.mode = S_IFCHR, .whiteout = true},
+                            {S_IFCHR, {}}, r.caller, p.now));
   }
   if (!r.impl.logging()) return p;
   RenameOp op;
@@ -221,7 +222,7 @@ Result<Next> attempt(Rename& r) {
   SCALEFS_TRY_VOID(write_back_first(r));
   const uint64_t cost = 2 * kRecordCost + r.source_name.size() + r.target_name.size();
   Reservation room(r.impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kRenamePlaces}));
   SCALEFS_TRY(Prepared prepared, prepare(r, cost));
   NameItem* removed = nullptr;
   Result<Next> result = Next::again;

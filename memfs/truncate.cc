@@ -159,7 +159,7 @@ Status FileAccess::settle_tail() {
     Room room(impl_);
     const uint64_t runs = absent.runs.size();
     SCALEFS_TRY_VOID(room.take(Need{.log_bytes = runs * kRecordLogBytes,
-                                    .metadata_ops = static_cast<uint32_t>(runs),
+                                    .tree_places = kRangePlaces * static_cast<uint32_t>(runs),
                                     .always = true}));
     std::vector<std::unique_ptr<OpRecord>> records;
     for (const AbsentPages::Run& run : absent.runs) {
@@ -196,7 +196,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
   const Need need{.log_bytes = kRecordLogBytes,
                   .blocks = 1,
                   .memory_bytes = kBlockBytes,
-                  .metadata_ops = 1,
+                  .tree_places = kRangePlaces,
                   .always = true};
   SCALEFS_TRY_VOID(room.take(need));
   auto record = impl_.make_record(

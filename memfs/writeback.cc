@@ -186,7 +186,7 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
                                                   const ExtentsOp& all) {
   const uint64_t cost = extents_log_bytes(pages.size());
   Room room(impl_);
-  room.adopt(Need{.log_bytes = cost, .metadata_ops = 1});
+  room.adopt(Need{.log_bytes = cost});
   std::vector<BlockNo> stale;
   MutexLock change(mnode_.change_lock);
   MutexLock lock(node_.mutex_);
@@ -237,7 +237,7 @@ void FileAccess::settle(Stamp stamp, std::span<const SampledPage> pages) {
 void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   const uint64_t cost = inline_log_bytes(pages.size());
   Room room(impl_);
-  room.adopt(Need{.log_bytes = cost, .metadata_ops = 1});
+  room.adopt(Need{.log_bytes = cost});
   MutexLock change(mnode_.change_lock);
   MutexLock lock(node_.mutex_);
   InlineOp op{.target = mnode_.number, .pages = {}, .covered_size = 0};

@@ -105,7 +105,8 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   if (!access && !mnode.is_directory()) return acl.empty() ? Status() : Status(Errno(EACCES));
   const uint64_t cost = kRecordCost + name.size() + value.size();
   Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost + kRecordCost, .metadata_ops = 2}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost + kRecordCost,
+                              .tree_places = xattr_places(value.size()) + kAttributePlaces}));
   const int64_t now = impl.now_ns();
   OldXattrs old;
   MutexLock lock(mnode.change_lock);
@@ -118,11 +119,9 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   } else {
     change = setting(impl, mnode, name, acl.bytes(), mode, cost, now);
   }
-  Need used{.log_bytes = 0, .metadata_ops = 0};
+  Need used;
   for (const auto& one : change.records) {
-    if (one == nullptr) continue;
-    used.log_bytes += one->cost_bytes;
-    ++used.metadata_ops;
+    if (one != nullptr) used.log_bytes += one->cost_bytes;
   }
   old = apply(impl, mnode, std::move(change), now);
   room.keep(used);
@@ -140,7 +139,7 @@ Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, 
   if (is_acl_name(name)) return set_acl(impl, *mnode, name, value);
   const uint64_t cost = kRecordCost + name.size() + value.size();
   Reservation room(impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .metadata_ops = 1}));
+  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = xattr_places(value.size())}));
   const int64_t now = impl.now_ns();
   OldXattrs old;
   MutexLock lock(mnode->change_lock);
@@ -177,7 +176,7 @@ Status MemFs::removexattr(MnodeNo number, std::string_view name) {
   if (is_acl_name(name)) return set_acl(impl, *mnode, name, {});
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take(
-      {.log_bytes = kRecordCost + name.size(), .metadata_ops = 1, .always = true}));
+      {.log_bytes = kRecordCost + name.size(), .tree_places = xattr_places(0), .always = true}));
   const int64_t now = impl.now_ns();
   OldXattrs old;
   MutexLock lock(mnode->change_lock);

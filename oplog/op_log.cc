@@ -61,6 +61,7 @@ struct OpLog::SlotState {
   // Statistics. Relaxed; the slot's holder adds, the cut subtracts.
   Atomic<uint64_t> depth{0};
   Atomic<uint64_t> cost{0};
+  Atomic<uint64_t> places{0};
   // Entries that a cut found to be above its T. The cut's own.
   alignas(kFalseSharingBytes) List carried;
 };
@@ -107,6 +108,7 @@ void OpLog::Slot::append(std::unique_ptr<LogEntry> entry) NO_THREAD_SAFETY_ANALY
   entry->sequence = slot.sequence++;
   slot.depth.fetch_add(1, relaxed);
   slot.cost.fetch_add(entry->cost_bytes, relaxed);
+  slot.places.fetch_add(entry->cost_places, relaxed);
   slot.list.push(entry.release());
 }
 
@@ -129,12 +131,15 @@ OpLog::Cut OpLog::cut() {
     heads.push_back(taken.head);
     uint64_t count = 0;
     uint64_t cost = 0;
+    uint64_t places = 0;
     for (LogEntry* e = taken.head; e != nullptr; e = e->next) {
       ++count;
       cost += e->cost_bytes;
+      places += e->cost_places;
     }
     slot.depth.fetch_sub(count, relaxed);
     slot.cost.fetch_sub(cost, relaxed);
+    slot.places.fetch_sub(places, relaxed);
     total += count;
   }
   cut.entries.reserve(total);
@@ -173,6 +178,12 @@ uint64_t OpLog::depth_of(uint32_t slot) const {
 uint64_t OpLog::cost_bytes() const {
   uint64_t sum = 0;
   for (uint32_t i = 0; i < slots_->size(); ++i) sum += slots_->at(i).cost.load(relaxed);
+  return sum;
+}
+
+uint64_t OpLog::cost_places() const {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < slots_->size(); ++i) sum += slots_->at(i).places.load(relaxed);
   return sum;
 }
 

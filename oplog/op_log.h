@@ -39,6 +39,7 @@ struct LogEntry {
   uint64_t sequence = 0;      // within the slot
   uint32_t slot = 0;
   uint32_t cost_bytes = 0;    // what was reserved for it; given back when it is consumed
+  uint32_t cost_places = 0;   // a second cost, of a unit that the entries' consumer knows
   LogEntry* next = nullptr;   // within the slot
 };
 
@@ -82,6 +83,7 @@ class OpLog {
   uint64_t depth() const;
   uint64_t depth_of(uint32_t slot) const;
   uint64_t cost_bytes() const;
+  uint64_t cost_places() const;
 
  private:
   struct SlotState;

@@ -13,11 +13,14 @@ using memfs::Need;
 // Rounds of writeback that one admission does at the most before it goes on over the limit.
 constexpr int kWriteBackRounds = 64;
 
+// Recoveries that a call out of the reserve asks for. Each brings it what others may take before.
+constexpr int kRecoveriesMax = 64;
+
 // The caller is recovering space: what that admits must not wait for it.
 thread_local bool relieving = false;
 
 bool changes_something(const Need& need) {
-  return need.log_bytes != 0 || need.blocks != 0 || need.metadata_ops != 0 || need.always;
+  return need.log_bytes != 0 || need.blocks != 0 || need.tree_places != 0 || need.always;
 }
 
 }  // namespace
@@ -53,12 +56,13 @@ Status Admission::reserve(const Need& need) {
   const Passed passed = pass_meter(need.log_bytes, need.memory_bytes);
   if (!passed.log) SCALEFS_TRY_VOID(look_at_log(need.log_bytes));
   if (!passed.memory) look_at_memory(need.memory_bytes);
-  if (need.blocks == 0 && need.metadata_ops == 0) return {};
-  if (credits_.take_fast(need.blocks, need.metadata_ops)) return {};
-  return take_blocks(need);
+  if (need.blocks == 0 && need.tree_places == 0) return {};
+  if (credits_.take_fast(need.blocks, need.tree_places)) return {};
+  return need.always ? take_reserved(need.blocks, need.tree_places) : take_blocks(need);
 }
 
 void Admission::unreserve(const Need& unused) {
+  credits_.end_places(unused.tree_places);
   credits_.give_back(unused.blocks);
   if (unused.log_bytes == 0 && unused.memory_bytes == 0) return;
   Meter& meter = meters_.mine();
@@ -67,9 +71,11 @@ void Admission::unreserve(const Need& unused) {
   meter.memory_left += static_cast<int64_t>(unused.memory_bytes);
 }
 
-Status Admission::reserve_log(uint64_t bytes) {
+Status Admission::reserve_record(uint64_t log_bytes, uint32_t places) {
   if (health_.stopped() || health_.failed()) return Errno(EIO);
-  return pass_meter(bytes, 0).log ? Status() : look_at_log(bytes);
+  if (!pass_meter(log_bytes, 0).log) SCALEFS_TRY_VOID(look_at_log(log_bytes));
+  if (credits_.take_fast(0, places)) return {};
+  return take_reserved(0, places);
 }
 
 Status Admission::look_at_log(uint64_t bytes) {
@@ -115,22 +121,30 @@ void Admission::look_at_memory(uint64_t bytes) {
 Status Admission::take_blocks(const Need& need) {
   while (true) {
     const uint64_t seen = relieved_.load(acquire);  // pairs with relieve
-    if (credits_.take(need.blocks, need.metadata_ops)) return {};
+    if (credits_.take(need.blocks, need.tree_places)) return {};
     credits_.gather();
-    if (credits_.take(need.blocks, need.metadata_ops)) return {};
-    if (relieving && !need.always) return Errno(ENOSPC);
-    if (need.always) {
-      // Only what a checkpoint needs must stay free; a checkpoint that runs now brings that down.
-      if (!relieving && credits_.checkpoint_due()) SCALEFS_TRY_VOID(relieve(seen));
-      credits_.overdraw(need.blocks);
-      return {};
-    }
+    if (credits_.take(need.blocks, need.tree_places)) return {};
+    if (relieving) return Errno(ENOSPC);
     SCALEFS_TRY_VOID(relieve(seen));
-    if (credits_.take(need.blocks, need.metadata_ops)) return {};
+    if (credits_.take(need.blocks, need.tree_places)) return {};
     MutexLock lock(relief_mutex_);
     // Somebody else recovered space since: it may have been for us.
     if (relieved_.load(relaxed) == seen + 1) return Errno(ENOSPC);
   }
+}
+
+Status Admission::take_reserved(uint64_t blocks, uint32_t places) {
+  for (int i = 0; i < kRecoveriesMax; ++i) {
+    const uint64_t seen = relieved_.load(acquire);  // pairs with relieve
+    if (credits_.take_reserved(blocks, places)) return {};
+    credits_.gather();
+    if (credits_.take_reserved(blocks, places)) return {};
+    if (relieving) return Errno(ENOSPC);
+    SCALEFS_TRY_VOID(relieve(seen));
+  }
+  if (credits_.take_reserved(blocks, places)) return {};
+  log_warning("the reserve of space is used up: a call that would give space back is refused");
+  return Errno(ENOSPC);
 }
 
 Status Admission::relieve(uint64_t seen) {

@@ -5,15 +5,17 @@
 //   log     records that wait for a commit, at most log_bytes_max: else wait for a commit
 //   memory  pages, at most page_bytes_max: else evict, write back, and in the end checkpoint
 //   blocks  credits (block_credits.h)
-//   tree    operations that a checkpoint must find room for (there too)
+//   tree    places that a checkpoint must find room for (there too)
 // Log and memory are metered, not counted: each core passes kLogMeterBytes, or its share of the page
 // memory, between two looks at the true gauges. So nothing can leak; the limits are exceeded by one
 // meter a core at the most.
 //
-// ENOSPC is answered only after: the credits of all cores gathered, a commit and two checkpoints (space
-// is released one checkpoint late), and another try. One call at a time does that; who finds
-// somebody at it waits and tries again. Calls that give space back (`always`) take from the fixed
-// reserve and are never refused for space.
+// ENOSPC is answered only after: the credits of all cores gathered, writeback, a commit, a checkpoint and
+// the superblock that releases what it freed, and another try. One call at a time does that; who finds
+// somebody at it waits and tries again. Calls that give space back (`always`), and writeback, take from
+// the reserve; where that is used up they wait for the same, as often as it brings something.
+// block_credits.h says why that ends. Who recovers space does not wait for itself: what it wants to log
+// is refused with ENOSPC when the reserve is used up, and comes later.
 //
 // Errors: EIO (stopped), EROFS (failed or read-only, for calls that change something), ENOSPC.
 #pragma once
@@ -40,8 +42,11 @@ class Admission {
 
   Status reserve(const memfs::Need& need);
   void unreserve(const memfs::Need& unused);
-  // Log room for writeback, which holds nothing but must not wait for memory (it makes some).
-  Status reserve_log(uint64_t bytes);
+  // For writeback, which must not wait for memory (it makes some). end_places() when it is logged.
+  Status reserve_record(uint64_t log_bytes, uint32_t places);
+  // Places alone, without waiting.
+  bool try_places(uint32_t places) { return credits_.take_reserved(0, places); }
+  void end_places(uint32_t places) { credits_.end_places(places); }
 
   const AdmissionLimits& limits() const { return limits_; }
   // Page memory is to be brought back to this when it has passed the limit.
@@ -62,6 +67,7 @@ class Admission {
   void look_at_memory(uint64_t bytes);
   bool make_memory(uint64_t target);
   Status take_blocks(const memfs::Need& need);
+  Status take_reserved(uint64_t blocks, uint32_t places);
   Status relieve(uint64_t seen);
 
   Room& room_;

@@ -6,63 +6,109 @@ namespace scalefs::volume {
 
 namespace {
 
-uint64_t reserve_of(uint64_t total_blocks) {
-  return std::clamp<uint64_t>(total_blocks / 32, 128, 16384);
+// Leaves of a batch's own: marks of mnode numbers, a few bytes for each core, side by side.
+constexpr uint64_t kBatchPlaces = 6;
+// Parts of what is available that one refill takes at the most, for each core.
+constexpr uint64_t kRefillShare = 16;
+
+uint64_t fixed_of(uint64_t total_blocks) {
+  const uint64_t fixed = std::clamp(total_blocks / 32, BlockCredits::kReserveBlocksMin,
+                                    BlockCredits::kReserveBlocksMax);
+  return std::min(fixed, total_blocks / 8);  // of a volume that only tests make
+}
+
+// Every third place an item; nothing is known of their sizes.
+diskfs::PendingWork work_of(uint64_t places) {
+  diskfs::PendingWork work;
+  work.places = places;
+  work.items = (places + 2) / 3;
+  work.item_bytes = work.items * kBlockBytes;
+  return work;
 }
 
 }  // namespace
 
 BlockCredits::BlockCredits(Room& room, uint64_t total_blocks)
-    : room_(room), reserve_(reserve_of(total_blocks)) {}
+    : room_(room), fixed_(fixed_of(total_blocks)) {}
 
-bool BlockCredits::take_fast(uint64_t blocks, uint64_t operations) {
+bool BlockCredits::take_fast(uint64_t blocks, uint64_t places) {
   Pool& pool = pools_.mine();
   SpinLock lock(pool.lock);
-  if (pool.blocks < blocks || pool.operations < operations) return false;
+  if (pool.blocks < blocks || pool.places < places) return false;
   pool.blocks -= blocks;
-  pool.operations -= operations;
+  pool.places -= places;
+  pool.under_way += static_cast<int64_t>(places);
   return true;
 }
 
-int64_t BlockCredits::available(uint64_t unseen_operations) {
-  const uint64_t operations = room_.log_operations() + unseen_operations;
-  const uint64_t metadata = room_.checkpoint_bound() + operations * kBlocksAnOperation;
-  return static_cast<int64_t>(room_.free_blocks()) - granted_ - static_cast<int64_t>(metadata) -
-         static_cast<int64_t>(reserve_);
+// In the order in which a record goes: calls, log, batches, blocks. What moves on meanwhile is counted
+// twice rather than not at all.
+int64_t BlockCredits::available(uint64_t places, Reserve reserve) {
+  places += kBatchPlaces + reserved_places();
+  places += room_.logged_places();
+  const uint64_t checkpoint = room_.checkpoint_bound(work_of(places));
+  const uint64_t kept = reserve == Reserve::kept ? this->reserve() + places / kInodesABlock : 0;
+  const int64_t promised =
+      granted_ + (granted_ + static_cast<int64_t>(kCreditsABlock) - 1) /
+                     static_cast<int64_t>(kCreditsABlock);
+  return static_cast<int64_t>(room_.free_blocks()) - promised - static_cast<int64_t>(checkpoint) -
+         static_cast<int64_t>(kept);
 }
 
-uint64_t BlockCredits::pooled_operations() {
-  uint64_t sum = 0;
+uint64_t BlockCredits::reserve() { return fixed_ + room_.inodes_bound() / kInodesABlock; }
+
+uint64_t BlockCredits::reserved_places() {
+  int64_t sum = 0;
   for (uint32_t core = 0; core < pools_.size(); ++core) {
     Pool& pool = pools_.at(core);
     SpinLock lock(pool.lock);
-    sum += pool.operations;
+    sum += static_cast<int64_t>(pool.places) + pool.under_way;
   }
-  return sum;
+  return static_cast<uint64_t>(std::max<int64_t>(sum, 0));
 }
 
-bool BlockCredits::take(uint64_t blocks, uint64_t operations) {
-  uint64_t block_bulk = 0;
-  uint64_t operation_bulk = 0;
-  {
-    MutexLock lock(mutex_);
-    const auto wanted = static_cast<int64_t>(blocks);
-    int64_t room = available(pools_.size() * kOperationBulk);
-    if (room < wanted) room = available(pooled_operations() + operations);
-    if (room < wanted) return false;
-    const uint64_t spare = static_cast<uint64_t>(room - wanted) / (16 * pools_.size());
-    block_bulk = blocks == 0 ? 0 : std::min(spare, kBlockBulk);
-    operation_bulk = std::min(spare / kBlocksAnOperation, kOperationBulk);
-    granted_ += static_cast<int64_t>(blocks + block_bulk);
+bool BlockCredits::take(uint64_t blocks, uint64_t places) {
+  MutexLock lock(mutex_);
+  // A page's share of the tree is the credit's too.
+  const auto wanted = static_cast<int64_t>(blocks + blocks / kCreditsABlock + 1);
+  uint64_t place_bulk = kPlaceBulk;
+  int64_t room = available(places + kRefillShare * pools_.size() * place_bulk, Reserve::kept);
+  if (room < wanted) {
+    place_bulk = 0;
+    room = available(places, Reserve::kept);
   }
+  if (room < wanted) return false;
+  const uint64_t spare = static_cast<uint64_t>(room - wanted) / (kRefillShare * pools_.size());
+  const uint64_t block_bulk = blocks == 0 ? 0 : std::min(spare, kBlockBulk);
+  granted_ += static_cast<int64_t>(blocks + block_bulk);
   Pool& pool = pools_.mine();
-  SpinLock lock(pool.lock);
+  SpinLock pool_lock(pool.lock);
   pool.blocks += block_bulk;
-  pool.operations = operation_bulk;
+  pool.places += place_bulk;
+  pool.under_way += static_cast<int64_t>(places);
   return true;
 }
 
-void BlockCredits::overdraw(uint64_t blocks) {
+bool BlockCredits::take_reserved(uint64_t blocks, uint64_t places) {
+  MutexLock lock(mutex_);
+  const auto wanted =
+      blocks == 0 ? int64_t{0} : static_cast<int64_t>(blocks + blocks / kCreditsABlock + 1);
+  if (available(places, Reserve::used) < wanted) return false;
+  granted_ += static_cast<int64_t>(blocks);
+  Pool& pool = pools_.mine();
+  SpinLock pool_lock(pool.lock);
+  pool.under_way += static_cast<int64_t>(places);
+  return true;
+}
+
+void BlockCredits::end_places(uint64_t places) {
+  if (places == 0) return;
+  Pool& pool = pools_.mine();
+  SpinLock lock(pool.lock);
+  pool.under_way -= static_cast<int64_t>(places);
+}
+
+void BlockCredits::unspend(uint64_t blocks) {
   MutexLock lock(mutex_);
   granted_ += static_cast<int64_t>(blocks);
 }
@@ -94,7 +140,7 @@ void BlockCredits::gather() {
     SpinLock lock(pool.lock);
     sum += pool.blocks;
     pool.blocks = 0;
-    pool.operations = 0;
+    pool.places = 0;
   }
   spend(sum);
 }
@@ -109,15 +155,10 @@ uint64_t BlockCredits::pooled() {
   return sum;
 }
 
-bool BlockCredits::checkpoint_due() {
-  MutexLock lock(mutex_);
-  return available(pooled_operations()) < 0;
-}
-
 uint64_t BlockCredits::available_for_users() {
-  const auto free = static_cast<int64_t>(room_.free_blocks());
-  const int64_t taken = static_cast<int64_t>(held() + reserve_);
-  return free > taken ? static_cast<uint64_t>(free - taken) : 0;
+  const uint64_t taken = held() + held() / kCreditsABlock + reserve();
+  const uint64_t free = room_.free_blocks();
+  return free > taken ? free - taken : 0;
 }
 
 uint64_t BlockCredits::held() {

@@ -22,31 +22,48 @@ CommitPipeline::CommitPipeline(const Parts& parts)
       credits_(parts.credits),
       translator_(parts.disk.info().hash_key, parts.view) {}
 
-void CommitPipeline::take_in_flight(RecordList records) {
-  uint64_t bytes = 0;
-  for (const auto& record : records) bytes += record->cost_bytes;
-  bytes_in_flight_.store(bytes, relaxed);
-  records_in_flight_.store(records.size(), relaxed);
+CommitPipeline::Logged CommitPipeline::logged() {
+  MutexLock lock(flight_mutex_);
+  Logged sum = in_flight_;
+  sum.records += log_.depth();
+  sum.bytes += log_.cost_bytes();
+  sum.places += log_.cost_places();
+  return sum;
 }
 
 void CommitPipeline::release(RecordList records) {
-  uint64_t bytes = 0;
+  Logged done;
   uint64_t pages = 0;
   for (const auto& record : records) {
-    bytes += record->cost_bytes;
+    ++done.records;
+    done.bytes += record->cost_bytes;
+    done.places += record->cost_places;
     const auto& op = static_cast<const memfs::OpRecord&>(*record).op;
     if (const auto* carried = std::get_if<memfs::InlineOp>(&op)) pages += carried->pages.size();
+    if (const auto* made = std::get_if<memfs::CreateOp>(&op)) {
+      pages += made->symlink_target.empty() ? 0 : 1;
+    }
   }
   if (pages != 0) credits_.spend(pages);
-  bytes_in_flight_.fetch_sub(bytes, relaxed);
-  records_in_flight_.fetch_sub(records.size(), relaxed);
+  MutexLock lock(flight_mutex_);
+  in_flight_.records -= done.records;
+  in_flight_.bytes -= done.bytes;
+  in_flight_.places -= done.places;
 }
 
 Status CommitPipeline::commit_cut() {
   if (health_.failed() || health_.stopped()) return Errno(EIO);
   map_.begin_cut();
-  oplog::OpLog::Cut cut = log_.cut();
-  take_in_flight(cut.entries);
+  oplog::OpLog::Cut cut;
+  {
+    MutexLock lock(flight_mutex_);
+    cut = log_.cut();
+    for (const auto& record : cut.entries) {
+      ++in_flight_.records;
+      in_flight_.bytes += record->cost_bytes;
+      in_flight_.places += record->cost_places;
+    }
+  }
   // What the translation finds used joins the next cut.
   const MnodeMarks::Marks marks = marks_.pending();
   const size_t marks_bytes = marks.size() * kMarkBytes;

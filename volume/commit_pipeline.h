@@ -48,9 +48,12 @@ class CommitPipeline final : public CommitWork {
   // Largest stamp that the batches up to `seq` cover; forgets what is below.
   oplog::Stamp covered_stamp(uint64_t seq);
 
-  // Records taken by a cut and not yet durable: they still count against the limits of the log.
-  uint64_t records_in_flight() const { return records_in_flight_.load(relaxed); }
-  uint64_t bytes_in_flight() const { return bytes_in_flight_.load(relaxed); }
+  // What is logged and not durable yet: in the logs, or taken by a cut (which still counts against
+  // their limits).
+  struct Logged {
+    uint64_t records = 0, bytes = 0, places = 0;
+  };
+  Logged logged();
 
   struct Counts {
     uint64_t operations = 0, absorbed = 0, commits = 0;
@@ -62,7 +65,6 @@ class CommitPipeline final : public CommitWork {
                       const MnodeMarks::Marks& marks);
   Status commit_marks(const MnodeMarks::Marks& marks);
   void remember(uint64_t seq, oplog::Stamp stamp);
-  void take_in_flight(RecordList records);
   void release(RecordList records);
 
   oplog::OpLog& log_;
@@ -74,9 +76,9 @@ class CommitPipeline final : public CommitWork {
   Health& health_;
   BlockCredits& credits_;
   Translator translator_;
-  // Sums for limits and statistics: relaxed.
-  Atomic<uint64_t> records_in_flight_{0};
-  Atomic<uint64_t> bytes_in_flight_{0};
+  // Around a cut and what it took, so that nobody sees records in neither.
+  Mutex flight_mutex_;
+  Logged in_flight_ GUARDED_BY(flight_mutex_);
   RelaxedCounter operations_, absorbed_, commits_;
   Mutex mutex_;
   std::deque<std::pair<uint64_t, oplog::Stamp>> covered_ GUARDED_BY(mutex_);  // (seq, stamp) ascend

@@ -10,6 +10,8 @@ namespace {
 
 // Rounds of maintenance that one call does at the most.
 constexpr int kReclaimRounds = 16;
+// Each may find room for some of the records of objects that have ended, and of pages.
+constexpr int kRecoverRounds = 16;
 // How long a leader waits for as many as came together before.
 constexpr uint64_t kGatherMs = 1;
 
@@ -156,30 +158,42 @@ Status DiskVolume::commit_cut() {
   return {};
 }
 
-uint64_t DiskVolume::log_operations() { return log_.depth() + pipeline_.records_in_flight(); }
-
-uint64_t DiskVolume::log_bytes() { return log_.cost_bytes() + pipeline_.bytes_in_flight(); }
-
 Status DiskVolume::commit() { return committer_.wait(committer_.ticket()); }
 
 void DiskVolume::want_commit() {
   if (options_.threads) committer_.request();
 }
 
-void DiskVolume::reclaim() {
-  for (int round = 0; round < kReclaimRounds && maintain(*fs_); ++round) {
+bool DiskVolume::reclaim() {
+  bool more = true;
+  for (int round = 0; round < kReclaimRounds && more; ++round) more = maintain(*fs_);
+  return more;
+}
+
+// Pages that replace others on disk give their blocks back when they are written, and those that do not
+// free what a credit holds for their share of the tree. True when some are left.
+bool DiskVolume::write_back_dirty() {
+  const uint64_t dirty = fs_->usage().dirty_bytes;
+  for (uint64_t done = 0; done < dirty && writeback_.step(); done += kBlockBytes) {
   }
+  const uint64_t left = fs_->usage().dirty_bytes;
+  return left != 0 && left < dirty;
 }
 
 Status DiskVolume::recover_space() {
-  reclaim();
-  SCALEFS_TRY_VOID(commit());
-  // What the first one freed the second one releases.
-  for (int round = 0; round < 2; ++round) {
-    SCALEFS_TRY(const bool ran, checkpointer_.run());
-    if (!ran) break;
+  bool more = true;
+  for (int round = 0; round < kRecoverRounds && more; ++round) {
+    more = reclaim();
+    more |= write_back_dirty();
+    SCALEFS_TRY_VOID(commit());
+    // What the first one freed the second one releases.
+    for (int i = 0; i < 2; ++i) {
+      SCALEFS_TRY(const bool ran, checkpointer_.run());
+      if (!ran) break;
+    }
+    disk_->wait_for_readers();
+    pins_.step();
   }
-  pins_.step();
   return {};
 }
 

@@ -49,9 +49,13 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
  private:
   // --- Room
   uint64_t free_blocks() override { return disk_->allocator().free_blocks(); }
-  uint64_t checkpoint_bound() override { return disk_->checkpoint_blocks_bound(); }
-  uint64_t log_operations() override;
-  uint64_t log_bytes() override;
+  uint64_t checkpoint_bound(const diskfs::PendingWork& more) override {
+    return disk_->checkpoint_blocks_bound(more);
+  }
+  uint64_t inodes_bound() override { return disk_->inodes_bound(); }
+  uint64_t log_operations() override { return pipeline_.logged().records; }
+  uint64_t log_bytes() override { return pipeline_.logged().bytes; }
+  uint64_t logged_places() override { return pipeline_.logged().places; }
   uint64_t page_bytes() override { return fs_->usage().page_bytes; }
   uint64_t dirty_bytes() override { return fs_->usage().dirty_bytes; }
   Status commit() override;
@@ -73,8 +77,9 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   uint64_t flusher_body(bool woken);
   uint64_t checkpoint_body(bool woken);
   uint64_t maintenance_body();
-  // Reclaims what can be reclaimed, in a bounded number of rounds.
-  void reclaim();
+  // Reclaims what can be reclaimed, in a bounded number of rounds. True when something still waits.
+  bool reclaim();
+  bool write_back_dirty();
 
   const VolumeOptions options_;
   const std::unique_ptr<diskfs::DiskFs> disk_;

@@ -1,14 +1,13 @@
 #include "volume/mount_batch.h"
 
 #include "base/log.h"
+#include "memfs/record_places.h"
 
 namespace scalefs::volume {
 
 namespace {
 
 constexpr size_t kOrphansARound = 256;
-// del_orphan and delete_inode, or one mark.
-constexpr size_t kBytesAnItem = 24;
 
 Status end_orphan(const diskfs::TreeReader& reader, Ino ino, diskfs::Batch* batch) {
   const auto item = reader.inode(ino);
@@ -23,28 +22,46 @@ Status end_orphan(const diskfs::TreeReader& reader, Ino ino, diskfs::Batch* batc
   return {};
 }
 
+// How many of at most kOrphansARound orphans may end before the next checkpoint: as many as half of the
+// free blocks are enough for. A full volume keeps enough for one (block_credits.h).
+size_t orphans_a_round(const diskfs::DiskFs& disk, uint64_t free_blocks) {
+  size_t count = kOrphansARound;
+  for (; count > 1; count /= 2) {
+    diskfs::PendingWork work;
+    work.places = count * memfs::kReclaimPlaces;
+    work.items = count;
+    work.item_bytes = count * kBlockBytes;
+    if (disk.checkpoint_blocks_bound(work) <= free_blocks / 2) break;
+  }
+  return count;
+}
+
 }  // namespace
 
 Status commit_mount_batches(diskfs::DiskFs& disk, MnodeMarks& marks) {
   diskfs::Batch batch;
   const MnodeMarks::Marks pending = marks.pending();
   for (const auto& [slot, counter] : pending) batch.set_mnode_mark(slot, counter);
-
-  const diskfs::CheckpointPin pin = disk.pin();
   Ino from{1};
   while (true) {
-    SCALEFS_TRY(const std::vector<Ino> orphans, pin.reader().orphans(from, kOrphansARound));
-    for (const Ino ino : orphans) {
-      SCALEFS_TRY_VOID(end_orphan(pin.reader(), ino, &batch));
-      if (batch.size_bytes() + kBytesAnItem > disk.batch_bytes_max()) {
-        SCALEFS_TRY_VOID(disk.commit(batch));
-        batch.clear();
-      }
+    const size_t count = orphans_a_round(disk, disk.allocator().free_blocks());
+    size_t found = 0;
+    {
+      const diskfs::CheckpointPin pin = disk.pin();
+      SCALEFS_TRY(const std::vector<Ino> orphans, pin.reader().orphans(from, count));
+      for (const Ino ino : orphans) SCALEFS_TRY_VOID(end_orphan(pin.reader(), ino, &batch));
+      found = orphans.size();
+      if (found != 0) from = Ino(orphans.back().v + 1);
     }
-    if (orphans.size() < kOrphansARound) break;
-    from = Ino(orphans.back().v + 1);
+    SCALEFS_TRY_VOID(disk.commit(batch));
+    batch.clear();
+    if (found < count) break;
+    // The second one releases what the first one freed.
+    if (count < kOrphansARound) {
+      SCALEFS_TRY_VOID(disk.checkpoint());
+      SCALEFS_TRY_VOID(disk.checkpoint());
+    }
   }
-  SCALEFS_TRY_VOID(disk.commit(batch));
   marks.committed(pending);
   return {};
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "diskfs/checkpoint_bound.h"
 
 namespace scalefs::volume {
 
@@ -17,9 +18,12 @@ class Room {
   virtual ~Room() = default;
 
   // --- gauges
-  virtual uint64_t free_blocks() = 0;       // that the allocator could give out now
-  virtual uint64_t checkpoint_bound() = 0;  // blocks that the next checkpoint may need at the most
-  virtual uint64_t log_operations() = 0;    // logged and not durable yet
+  virtual uint64_t free_blocks() = 0;  // that the allocator could give out now
+  // Blocks that the next checkpoint may need at the most, with `more` before it.
+  virtual uint64_t checkpoint_bound(const diskfs::PendingWork& more) = 0;
+  virtual uint64_t inodes_bound() = 0;    // in the tree, or on their way there
+  virtual uint64_t log_operations() = 0;  // logged and not durable yet
+  virtual uint64_t logged_places() = 0;   // of their records; never less while they move on to batches
   virtual uint64_t log_bytes() = 0;
   virtual uint64_t page_bytes() = 0;        // pages in memory, dirty ones among them
   virtual uint64_t dirty_bytes() = 0;
@@ -27,8 +31,9 @@ class Room {
   // --- relief
   // Waits for a commit that begins after the call, or leads one.
   virtual Status commit() = 0;
-  // Reclaims dead objects, then commits, then brings everything committed into a checkpoint whose frees
-  // are released: two checkpoints. EIO when the volume has failed.
+  // Reclaims dead objects, writes dirty pages back, commits, brings everything committed into a checkpoint
+  // and makes its frees free. Part of it where the reserve is too small for all: then calling again does more.
+  // EIO when the volume has failed.
   virtual Status recover_space() = 0;
   // Writes back some dirty pages. False when there were none.
   virtual bool write_back_some() = 0;

@@ -5,6 +5,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/hash.h"
+#include "memfs/record_places.h"
 
 namespace scalefs::volume {
 
@@ -15,20 +16,34 @@ using memfs::ExtentsOp;
 
 constexpr size_t kFilesARound = 256;
 
-// The runs of file pages that stand in consecutive blocks: `pages` in order, in the blocks of `runs` in order.
+// Pages [from, from + n) of `pages`, in order, and the blocks in which they stand.
 ExtentsOp extents_of(MnodeNo file, const std::vector<memfs::SampledPage>& pages,
-                     const std::vector<BlockRun>& runs, const std::vector<uint32_t>& crcs) {
+                     std::span<const BlockNo> blocks, std::span<const uint32_t> crcs) {
   ExtentsOp op;
   op.target = file;
-  size_t i = 0;
-  for (const BlockRun& run : runs) {
-    for (uint64_t j = 0; j < run.count; ++j, ++i) {
-      const bool follows = j > 0 && pages[i].page == pages[i - 1].page + 1;
-      if (!follows) op.runs.push_back({pages[i].page, BlockNo(run.first.v + j), {}});
-      op.runs.back().crcs.push_back(crcs[i]);
-    }
+  for (size_t i = 0; i < pages.size(); ++i) {
+    const bool follows = i > 0 && pages[i].page == pages[i - 1].page + 1 &&
+                         blocks[i].v == blocks[i - 1].v + 1;
+    if (!follows) op.runs.push_back({pages[i].page, blocks[i], {}});
+    op.runs.back().crcs.push_back(crcs[i]);
   }
   return op;
+}
+
+// Pages that make `pieces` ranges on disk at the most, from `from` on.
+size_t pages_of_pieces(const std::vector<memfs::SampledPage>& pages,
+                       std::span<const BlockNo> blocks, size_t from, uint64_t pieces) {
+  uint64_t used = 0;
+  uint64_t run = 0;
+  size_t to = from;
+  for (; to < pages.size(); ++to) {
+    const bool follows = to > from && pages[to].page == pages[to - 1].page + 1 &&
+                         blocks[to].v == blocks[to - 1].v + 1;
+    run = follows ? run + 1 : 1;
+    if (!follows || memfs::run_pieces(run) != memfs::run_pieces(run - 1)) ++used;
+    if (used > pieces) break;
+  }
+  return to - from;
 }
 
 }  // namespace
@@ -69,7 +84,6 @@ bool Writeback::step() {
 Status Writeback::pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written) {
   uint64_t from = 0;
   while (*written < pages_max) {
-    SCALEFS_TRY_VOID(parts_.admission.reserve_log(memfs::extents_log_bytes(kPagesAStep)));
     bool some_busy = false;
     Pages pages = fs_->begin_writeback(file, from, kPagesAStep, &some_busy);
     *busy |= some_busy;
@@ -80,16 +94,29 @@ Status Writeback::pass(MnodeNo file, size_t pages_max, bool* busy, size_t* writt
     size_t bytes = 0;
     for (const auto& page : pages) bytes += page.bytes;
     if (last && *written == pages.size() && bytes <= parts_.inline_bytes_max) {
-      fs_->finish_inline(file, std::move(pages));
+      SCALEFS_TRY_VOID(write_inline(file, std::move(pages)));
     } else {
-      SCALEFS_TRY_VOID(write_pages(file, pages));
+      SCALEFS_TRY_VOID(write_pages(file, std::move(pages)));
     }
     if (last) return {};
   }
   return {};
 }
 
-Status Writeback::write_pages(MnodeNo file, const Pages& pages) {
+Status Writeback::write_inline(MnodeNo file, Pages pages) {
+  const uint32_t places = memfs::data_places(pages.size());
+  const Status reserved =
+      parts_.admission.reserve_record(memfs::inline_log_bytes(pages.size()), places);
+  if (!reserved.ok()) {
+    fs_->abort_writeback(file, pages);
+    return reserved;
+  }
+  fs_->finish_inline(file, std::move(pages));
+  parts_.admission.end_places(places);
+  return {};
+}
+
+Status Writeback::write_pages(MnodeNo file, Pages pages) {
   auto runs = allocate(pages.size());
   if (!runs.ok()) {
     fs_->abort_writeback(file, pages);
@@ -114,9 +141,51 @@ Status Writeback::write_pages(MnodeNo file, const Pages& pages) {
     fs_->abort_writeback(file, pages);
     return Errno(EIO);
   }
-  for (const BlockNo stale :
-       fs_->finish_writeback(file, pages, extents_of(file, pages, *runs, crcs))) {
-    parts_.disk.allocator().free({stale, 1});
+  return log_pages(file, std::move(pages), *runs, crcs);
+}
+
+// Room for a record of *pieces ranges, or of fewer where more cannot be had at once: the places taken.
+Result<uint32_t> Writeback::reserve_pieces(uint64_t log_bytes, uint64_t* pieces) {
+  for (; *pieces > 1; *pieces /= 4) {
+    const uint32_t places = memfs::data_places(*pieces);
+    if (!parts_.admission.try_places(places)) continue;
+    const Status reserved = parts_.admission.reserve_record(log_bytes, 0);
+    if (reserved.ok()) return places;
+    parts_.admission.end_places(places);
+    return reserved.error();
+  }
+  *pieces = 1;
+  SCALEFS_TRY_VOID(parts_.admission.reserve_record(log_bytes, memfs::data_places(1)));
+  return memfs::data_places(1);
+}
+
+Status Writeback::log_pages(MnodeNo file, Pages pages, const std::vector<BlockRun>& runs,
+                            const std::vector<uint32_t>& crcs) {
+  std::vector<BlockNo> blocks;
+  for (const BlockRun& run : runs) {
+    for (uint64_t i = 0; i < run.count; ++i) blocks.push_back(BlockNo(run.first.v + i));
+  }
+  uint64_t pieces = kPiecesARecord;
+  for (size_t from = 0; from < pages.size();) {
+    const auto places = reserve_pieces(memfs::extents_log_bytes(pages.size() - from), &pieces);
+    const size_t count =
+        places.ok() ? pages_of_pieces(pages, blocks, from, pieces) : pages.size() - from;
+    Pages part(std::make_move_iterator(pages.begin() + static_cast<ptrdiff_t>(from)),
+               std::make_move_iterator(pages.begin() + static_cast<ptrdiff_t>(from + count)));
+    const auto at = std::span<const BlockNo>(blocks).subspan(from, count);
+    if (!places.ok()) {
+      parts_.credits.unspend(count);
+      for (const BlockNo block : at) parts_.disk.allocator().free({block, 1});
+      fs_->abort_writeback(file, part);
+      return places.error();
+    }
+    const auto crcs_at = std::span(crcs).subspan(from, count);
+    for (const BlockNo stale :
+         fs_->finish_writeback(file, part, extents_of(file, part, at, crcs_at))) {
+      parts_.disk.allocator().free({stale, 1});
+    }
+    parts_.admission.end_places(*places);
+    from += count;
   }
   return {};
 }
@@ -151,8 +220,10 @@ void Writeback::free(const std::vector<BlockRun>& runs) {
 }
 
 Status Writeback::log_attributes(MnodeNo file) {
-  SCALEFS_TRY_VOID(parts_.admission.reserve_log(memfs::attributes_log_bytes()));
+  constexpr uint32_t kPlaces = 2 * memfs::kAttributePlaces;
+  SCALEFS_TRY_VOID(parts_.admission.reserve_record(memfs::attributes_log_bytes(), kPlaces));
   fs_->log_attributes(file);
+  parts_.admission.end_places(kPlaces);
   return {};
 }
 

@@ -6,6 +6,9 @@
 // somebody else is waited for, and what was dirty behind it is written by the second pass; what the second
 // pass finds busy was sampled after the call.
 //
+// Records are as large as the room for changes of the tree admits, one run of blocks at the least; for that
+// much it waits (admission.h).
+//
 // Space: a dirty page holds a block credit (block_credits.h), which is spent when its block is
 // allocated, or when the record that carries its content is committed. Pages whose generation went
 // stale give their blocks back at once: nothing has named them.
@@ -43,11 +46,17 @@ class Writeback {
 
  private:
   static constexpr size_t kPagesAStep = 256;
+  static constexpr uint64_t kPiecesARecord = 64;
   using Pages = std::vector<memfs::SampledPage>;
 
   // One pass over the dirty pages, in order; *busy: some were in writeback.
   Status pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written);
-  Status write_pages(MnodeNo file, const Pages& pages);
+  Status write_inline(MnodeNo file, Pages pages);
+  Status write_pages(MnodeNo file, Pages pages);
+  // Logs the pages, which stand in the blocks of `runs`, in one record or in several.
+  Status log_pages(MnodeNo file, Pages pages, const std::vector<diskfs::BlockRun>& runs,
+                   const std::vector<uint32_t>& crcs);
+  Result<uint32_t> reserve_pieces(uint64_t log_bytes, uint64_t* pieces);
   // Blocks for all pages, in runs as long as there are.
   Result<std::vector<diskfs::BlockRun>> allocate(uint64_t count);
   Result<diskfs::BlockRun> allocate_run(uint64_t want);

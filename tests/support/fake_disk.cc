@@ -80,7 +80,7 @@ void FakeDisk::write(Flight& flight) {
 }
 
 void FakeDisk::finish(MemFs& fs, Flight& flight) {
-  (void)reserve({.log_bytes = extents_log_bytes(flight.pages.size()), .metadata_ops = 1});
+  (void)reserve({.log_bytes = extents_log_bytes(flight.pages.size())});
   const auto stale = fs.finish_writeback(flight.file, flight.pages, flight.op);
   MutexLock lock(lock_);
   for (const BlockNo block : stale) {
@@ -91,7 +91,7 @@ void FakeDisk::finish(MemFs& fs, Flight& flight) {
 }
 
 void FakeDisk::finish_inline(MemFs& fs, Flight& flight) {
-  (void)reserve({.log_bytes = inline_log_bytes(flight.pages.size()), .metadata_ops = 1});
+  (void)reserve({.log_bytes = inline_log_bytes(flight.pages.size())});
   {
     MutexLock lock(lock_);
     EXPECT_GE(reserved_, flight.pages.size()) << "an inline page without a block";
@@ -125,7 +125,7 @@ void FakeDisk::write_back_all(MemFs& fs, MnodeNo file) {
     finish(fs, flight);
   }
   fs.wait_writeback(file);
-  (void)reserve({.log_bytes = attributes_log_bytes(), .metadata_ops = 2});
+  (void)reserve({.log_bytes = attributes_log_bytes()});
   fs.log_attributes(file);
 }
 

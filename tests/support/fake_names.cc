@@ -45,7 +45,7 @@ void FakeNames::unmount() {
   log_.reset();
   epoch::drain();
   committed_ = durable_;
-  log_bytes = metadata_ops = 0;
+  log_bytes = tree_places = 0;
 }
 
 void FakeNames::commit() {
@@ -56,7 +56,6 @@ void FakeNames::commit() {
     last = entry->stamp;
     apply(static_cast<const OpRecord&>(*entry));
     log_bytes -= entry->cost_bytes;
-    --metadata_ops;
   }
   upto_ = cut.upto;
 }
@@ -181,13 +180,13 @@ Status FakeNames::reserve(const Need& need) {
   EXPECT_FALSE(epoch::in_guard());
   if (reserve_error != 0 && !need.always) return Errno(reserve_error);
   log_bytes += static_cast<int64_t>(need.log_bytes);
-  metadata_ops += need.metadata_ops;
+  tree_places += need.tree_places;
   return {};
 }
 
 void FakeNames::unreserve(const Need& unused) {
   log_bytes -= static_cast<int64_t>(unused.log_bytes);
-  metadata_ops -= unused.metadata_ops;
+  tree_places -= unused.tree_places;
 }
 
 void FakeNames::interfere() {

@@ -46,7 +46,7 @@ class FakeNames final : public Backend {
   uint64_t entry_loads = 0;
   uint64_t xattr_loads = 0;
   int64_t log_bytes = 0;     // reserved and not yet consumed
-  int64_t metadata_ops = 0;  // the same
+  int64_t tree_places = 0;   // of calls that have not ended
   uint64_t equal_stamps = 0;  // records with the stamp of the one before
   std::vector<MnodeNo> ended;       // Backend::dropped
   std::vector<MnodeNo> written_back;

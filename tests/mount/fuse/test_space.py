@@ -69,6 +69,24 @@ class FullVolume(MountTest):
         volume.unmount()
         volume.fsck()
 
+    def test_files_that_are_small_and_many(self):
+        volume = self.volume('32M').mount()
+        folder = volume.path / 'small'
+        count = self.fill(folder, 4096)
+        self.assertGreater(count, 1000)
+        volume.fsync_root()
+        before = fingerprint(volume.path)
+        volume.kill()
+        volume.fsck()
+        volume.mount()
+        compare(before, fingerprint(volume.path), 'after a crash of a full volume')
+        for name in os.listdir(folder):
+            (folder / name).unlink()
+        os.rmdir(folder)
+        self.assertGreater(self.fill(volume.path / 'next', 4096), count // 2)
+        volume.unmount()
+        volume.fsck()
+
     def test_truncate_and_punch_give_room(self):
         volume = self.volume('64M').mount()
         count = self.fill(volume.path / 'data', 4 * MEBIBYTE)

@@ -48,7 +48,7 @@ class World {
     for (int i = 0; i < complaints.size(); ++i)
       if (complaints.GetTestPartResult(i).failed())
         return complaints.GetTestPartResult(i).message();
-    if (disk_.log_bytes != 0 || disk_.metadata_ops != 0) return "room is missing";
+    if (disk_.log_bytes != 0 || disk_.tree_places != 0) return "room is missing";
     for (const MnodeNo directory : directories_) compare(directory);
     return wrong_;
   }

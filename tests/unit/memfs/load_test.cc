@@ -342,7 +342,7 @@ TEST_F(LoadTest, NoRoomChangesNothingAndReservationsBalance) {
   durable();
   disk_.commit();
   EXPECT_EQ(disk_.log_bytes, 0);
-  EXPECT_EQ(disk_.metadata_ops, 0);
+  EXPECT_EQ(disk_.tree_places, 0);
   EXPECT_EQ(fs().getattr(f).code(), ESTALE);
   EXPECT_EQ(fs().getattr(d).code(), ESTALE);
 }

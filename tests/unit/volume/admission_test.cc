@@ -22,7 +22,12 @@ class AdmissionTest : public ::testing::Test {
   static Need blocks(uint64_t count, bool always = false) {
     Need need;
     need.blocks = count;
-    need.metadata_ops = 1;
+    need.always = always;
+    return need;
+  }
+  static Need places(uint32_t count, bool always = false) {
+    Need need;
+    need.tree_places = count;
     need.always = always;
     return need;
   }
@@ -51,8 +56,9 @@ class AdmissionTest : public ::testing::Test {
 
 TEST_F(AdmissionTest, BlocksAreRefusedWhenOnlyTheReserveIsLeft) {
   const uint64_t taken = drain();
-  EXPECT_LE(taken, room_.free - credits_.reserve_blocks());
-  EXPECT_GE(taken, room_.free - credits_.reserve_blocks() - BlockCredits::kBlocksAnOperation);
+  const uint64_t usable = room_.free - credits_.fixed_blocks();
+  EXPECT_LE(taken + taken / 16, usable);
+  EXPECT_GE(taken + taken / 16, usable - 16);
   EXPECT_EQ(admission_.reserve(blocks(1)).code(), ENOSPC);
   EXPECT_GT(room_.recoveries, 0) << "refused without trying to recover space";
   EXPECT_EQ(credits_.held(), taken);
@@ -62,15 +68,15 @@ TEST_F(AdmissionTest, UnusedBlocksCanBeTakenAgain) {
   const uint64_t taken = drain();
   admission_.unreserve(blocks(7));
   EXPECT_EQ(credits_.held(), taken - 7);
-  EXPECT_EQ(drain(), 7u);
+  EXPECT_GE(drain(), 7u);
 }
 
 TEST_F(AdmissionTest, SpentBlocksAreTheAllocatorsFromThenOn) {
   const uint64_t taken = drain();
   credits_.spend(100);
   room_.free -= 100;
-  EXPECT_EQ(drain(), 0u);
-  EXPECT_EQ(credits_.held(), taken - 100);
+  EXPECT_LE(drain(), 100u / 16 + 1) << "what the tree does not need any more for them";
+  EXPECT_GE(credits_.held(), taken - 100);
 }
 
 TEST_F(AdmissionTest, SpaceThatACheckpointReleasesIsFoundBeforeENOSPC) {
@@ -84,8 +90,7 @@ TEST_F(AdmissionTest, SpaceThatACheckpointReleasesIsFoundBeforeENOSPC) {
 TEST_F(AdmissionTest, IdleCreditsOfOtherCoresAreGathered) {
   set_thread_core(0);
   ASSERT_TRUE(admission_.reserve(blocks(1)).ok());  // leaves a bulk in the pool of core 0
-  const uint64_t all = room_.free - credits_.reserve_blocks() -
-                       2 * BlockCredits::kBlocksAnOperation - 1;
+  const uint64_t all = (room_.free - credits_.fixed_blocks()) / 17 * 16 - 32;
   set_thread_core(static_cast<int32_t>(core_count() - 1));
   EXPECT_TRUE(admission_.reserve(blocks(all)).ok());
   EXPECT_EQ(room_.recoveries, 0);
@@ -95,10 +100,44 @@ TEST_F(AdmissionTest, IdleCreditsOfOtherCoresAreGathered) {
 TEST_F(AdmissionTest, CallsThatGiveSpaceBackAreNeverRefused) {
   drain();
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(admission_.reserve(blocks(1, true)).ok());
+  const int before = room_.recoveries;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(admission_.reserve(places(12, true)).ok());
+    room_.places += 12;  // its record
+    admission_.unreserve(places(12));
+  }
+  EXPECT_GT(room_.recoveries, before) << "more changes than the reserve is for, and no checkpoint";
+}
+
+TEST_F(AdmissionTest, PlacesOfCallsUnderWayCount) {
+  uint32_t calls = 0;
+  while (admission_.reserve(places(30)).ok()) ++calls;
+  EXPECT_LE(calls * 40, room_.free - credits_.fixed_blocks());
+  EXPECT_GE(calls * 40 + 100, room_.free - credits_.fixed_blocks());
+  EXPECT_EQ(admission_.reserve(blocks(100)).code(), ENOSPC);
+  for (uint32_t i = 0; i < calls; ++i) admission_.unreserve(places(30));
+  EXPECT_TRUE(admission_.reserve(blocks(100)).ok());
+}
+
+TEST_F(AdmissionTest, EveryInodeKeepsRoomForItsEnd) {
+  const uint64_t before = credits_.available_for_users();
+  room_.inodes = 96 * 100;
+  EXPECT_EQ(credits_.available_for_users(), before - 100);
+}
+
+TEST_F(AdmissionTest, WhoRecoversSpaceDoesNotWaitForItself) {
+  room_.bound = room_.free;
+  int refused = 0;
+  room_.on_recovery = [&] {
+    if (admission_.reserve(places(9, true)).code() == ENOSPC) ++refused;
+  };
+  EXPECT_TRUE(admission_.reserve(places(9, true)).ok());
+  EXPECT_EQ(refused, 1);
+  EXPECT_EQ(room_.recoveries, 1);
 }
 
 TEST_F(AdmissionTest, PendingMetadataForcesACheckpointBeforeItReachesTheReserve) {
-  room_.bound = room_.free - credits_.reserve_blocks() / 2;
+  room_.bound = room_.free - credits_.fixed_blocks() / 2;
   EXPECT_TRUE(admission_.reserve(blocks(1)).ok());
   EXPECT_EQ(room_.recoveries, 1);
   EXPECT_EQ(room_.bound, 0u);
@@ -108,7 +147,7 @@ TEST_F(AdmissionTest, StatfsIsNeverNegative) {
   room_.free = 5;
   EXPECT_EQ(credits_.available_for_users(), 0u);
   room_.free = 10000;
-  EXPECT_EQ(credits_.available_for_users(), 10000 - credits_.reserve_blocks());
+  EXPECT_EQ(credits_.available_for_users(), 10000 - credits_.fixed_blocks());
 }
 
 TEST_F(AdmissionTest, FullLogWaitsForACommit) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 
 #include "volume/room.h"
 
@@ -10,19 +11,25 @@ namespace scalefs::volume {
 class FakeRoom : public Room {
  public:
   uint64_t free_blocks() override { return free; }
-  uint64_t checkpoint_bound() override { return bound; }
+  // A tree with so many nodes that only what is asked for counts.
+  uint64_t checkpoint_bound(const diskfs::PendingWork& more) override {
+    return bound + more.places + more.items;
+  }
+  uint64_t inodes_bound() override { return inodes; }
+  uint64_t logged_places() override { return places; }
   uint64_t log_operations() override { return operations; }
   uint64_t log_bytes() override { return log; }
   uint64_t page_bytes() override { return pages; }
   uint64_t dirty_bytes() override { return dirty; }
   Status commit() override {
     ++commits;
-    log = operations = 0;
+    log = operations = places = 0;
     return commit_status;
   }
   Status recover_space() override {
     ++recoveries;
-    operations = bound = 0;
+    if (on_recovery) on_recovery();
+    operations = places = bound = 0;
     free += freed_by_recovery;
     freed_by_recovery = 0;
     return {};
@@ -46,8 +53,10 @@ class FakeRoom : public Room {
   void want_write_back() override { ++wanted_writebacks; }
   void want_checkpoint() override {}
 
-  uint64_t free = 10000, bound = 0, operations = 0, log = 0, pages = 0, dirty = 0, unevictable = 0;
+  uint64_t free = 10000, bound = 0, places = 0, inodes = 0, operations = 0, log = 0;
+  uint64_t pages = 0, dirty = 0, unevictable = 0;
   uint64_t freed_by_recovery = 0;
+  std::function<void()> on_recovery;
   int commits = 0, recoveries = 0, writebacks = 0, settles = 0;
   int wanted_commits = 0, wanted_writebacks = 0;
   Status commit_status;

@@ -211,7 +211,7 @@ TEST_F(PipelineTest, CutsLargerThanABatchAreSplit) {
   const uint64_t before = disk_->committed_seq();
   ASSERT_TRUE(commit().ok());
   EXPECT_GE(disk_->committed_seq(), before + 3);
-  EXPECT_EQ(pipeline_->records_in_flight(), 0u);
+  EXPECT_EQ(pipeline_->logged().records, 0u);
   mount();
   EXPECT_EQ(loader_->load_root()->entries, count);
 }

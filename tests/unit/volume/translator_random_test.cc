@@ -5,6 +5,8 @@
 #include <set>
 
 #include "base/random.h"
+#include "diskfs/checkpoint_bound.h"
+#include "memfs/record_places.h"
 #include "tests/unit/volume/model_tree.h"
 #include "tests/unit/volume/record_maker.h"
 
@@ -198,12 +200,33 @@ struct Outcome {
   std::set<uint64_t> never_named;
 };
 
+// The records' reservations are enough for what the tree's side says of their batch.
+void expect_reserved(RecordList records, const diskfs::Batch& batch) {
+  uint64_t places = 0;
+  uint64_t items = 0;
+  for (const auto& entry : records) {
+    const auto& op = static_cast<const memfs::OpRecord&>(*entry).op;
+    places += std::visit([](const auto& one) { return memfs::places_of(one); }, op);
+    // Each page between two mapped ones counts there, but comes to stand beside them.
+    if (const auto* filled = std::get_if<memfs::AllocateOp>(&op)) {
+      places += 2 * filled->count;
+      items += filled->count / 2;
+    }
+  }
+  diskfs::PendingWork work;
+  ASSERT_TRUE(work.add(batch.bytes()).ok());
+  EXPECT_LE(work.places, places);
+  EXPECT_LE(work.items, items + places / 3);
+}
+
 void run(const RecordMaker::Records& records, size_t bytes_max, Outcome* outcome) {
   Translator translator(outcome->tree.key, outcome->tree);
   size_t start = 0;
   for (const size_t end : Translator::split_points(records, bytes_max)) {
-    auto translation = translator.translate(RecordList(records).subspan(start, end - start));
+    const RecordList group = RecordList(records).subspan(start, end - start);
+    auto translation = translator.translate(group);
     ASSERT_TRUE(translation.ok());
+    expect_reserved(group, translation->batch);
     if (end - start > 1) {
       ASSERT_LE(translation->batch.size_bytes(), bytes_max);
     }
