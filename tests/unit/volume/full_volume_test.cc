@@ -316,6 +316,34 @@ TEST_P(FullVolume, OfEverythingIsCutAndEmptied) {
   EXPECT_GE(v_.volume().statfs().blocks_free + tree.size() / 90 + 8, before);
 }
 
+TEST_P(FullVolume, IsFilledAndEmptiedByManyThreads) {
+  SCOPED_TRACE(what());
+  constexpr int kThreads = 4;
+  std::vector<MnodeNo> dirs;
+  for (int i = 0; i < kThreads; ++i) dirs.push_back(folder(std::to_string(i)));
+  std::vector<uint64_t> counts(kThreads);
+  const auto on_all = [&](const auto& body) {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) threads.emplace_back([&body, i] { body(i); });
+    for (std::thread& thread : threads) thread.join();
+  };
+  on_all([&](int i) { counts[i] = fill(dirs[i], kBlockBytes); });
+  on_all([&](int i) {
+    for (uint64_t number = 0; number < counts[i]; ++number) {
+      const std::string name = std::to_string(number);
+      const MnodeNo file = find(dirs[i], name);
+      EXPECT_EQ(v_.fs().unlink(dirs[i], name).code(), 0) << "unlink of " << name;
+      v_.fs().forget(file, 1);
+      if (number % 500 == 0) {
+        EXPECT_EQ(v_.volume().sync().code(), 0);
+      }
+    }
+  });
+  ASSERT_NO_FATAL_FAILURE(settle_all());
+  ASSERT_NO_FATAL_FAILURE(v_.remount());
+  EXPECT_EQ(v_.fs().rmdir(kRootMnode, "0").code(), 0);
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const uint64_t size : {16, 32, 64}) {
