@@ -1,8 +1,23 @@
 # One target a room, linked PRIVATE along the arrows of DESIGN.md. A room's sources are all *.cc of
 # its folder (and of diskfs/check), except mains, which stand in fuse/main.cc and tools/*.cc. Each
-# engine room is built a second time with SCALEFS_SCHEDULE for the seeded-interleaving tests.
+# engine room is built a second time with SCALEFS_SCHEDULE for the seeded-interleaving tests, and a third
+# time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
+# (tests/commute/recorder); no thread sanitizer is linked, and the engine must not think that one is.
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
+
+# Also for whoever includes the engine's headers: an inline function has one copy in a program.
+set(SCALEFS_RECORD_OPTIONS
+  -fsanitize=thread -U__SANITIZE_THREAD__ -D_GLIBCXX_EXTERN_TEMPLATE=0 -Wno-tsan
+  # The standard library's headers name the built-in ones, which the compiler would expand behind the hooks.
+  "SHELL:-include string.h" -D__builtin_memcpy=memcpy -D__builtin_memmove=memmove
+  -D__builtin_memset=memset -D__builtin_memcmp=memcmp
+  -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -fno-builtin-memcmp
+  -fno-builtin-memchr -fno-builtin-strlen -fno-builtin-bcmp)
+set(SCALEFS_VARIANTS "" "_sched")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT SCALEFS_SANITIZE AND NOT SCALEFS_FUZZ)
+  list(APPEND SCALEFS_VARIANTS "_record")
+endif()
 
 function(scalefs_room name)
   cmake_parse_arguments(ROOM "" "" "NEEDS;LIBRARIES;EXCLUDE" ${ARGN})
@@ -11,7 +26,7 @@ function(scalefs_room name)
   foreach(excluded ${ROOM_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${name}/${excluded})
   endforeach()
-  foreach(variant "" "_sched")
+  foreach(variant IN LISTS SCALEFS_VARIANTS)
     set(target scalefs_${name}${variant})
     if(NOT sources)
       add_library(${target} INTERFACE)
@@ -27,6 +42,11 @@ function(scalefs_room name)
     target_link_libraries(${target} ${visibility} ${ROOM_LIBRARIES} scalefs_flags)
     if(variant STREQUAL "_sched")
       target_compile_definitions(${target} ${visibility} SCALEFS_SCHEDULE=1)
+      set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    endif()
+    if(variant STREQUAL "_record")
+      target_compile_definitions(${target} ${visibility} SCALEFS_RECORD=1)
+      target_compile_options(${target} ${visibility} ${SCALEFS_RECORD_OPTIONS})
       set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
     endif()
   endforeach()

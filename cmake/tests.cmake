@@ -1,6 +1,7 @@
 # Tests: every tests/<label>/<room>/*_test.cc goes into one GoogleTest executable <label>_<room> and
 # carries that ctest label; every tests/<label>/<room>/test_*.{sh,py} is a ctest of its own (exit
-# status 0 is a pass, 77 a skip). The label `schedule` is built against the rooms' _sched variants.
+# status 0 is a pass, 77 a skip). The label `schedule` is built against the rooms' _sched variants, the
+# label `commute` against their _record variants and the recorder.
 include(CTest)
 if(NOT BUILD_TESTING)
   return()
@@ -20,9 +21,9 @@ if(SCALEFS_SANITIZE)
   set(SCALEFS_TEST_TIMEOUT 900)
 endif()
 
-# What tests share, in both variants. It may use every room up to volume.
+# What tests share, in every variant. It may use every room up to volume.
 file(GLOB support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.cc)
-foreach(variant "" "_sched")
+foreach(variant IN LISTS SCALEFS_VARIANTS)
   set(target scalefs_test_support${variant})
   if(support_sources)
     add_library(${target} STATIC EXCLUDE_FROM_ALL ${support_sources})
@@ -35,6 +36,31 @@ foreach(variant "" "_sched")
   target_link_libraries(${target} ${visibility} scalefs_volume${variant} GTest::gtest)
 endforeach()
 
+# tests/commute/recorder: the run-time that answers the hooks is not instrumented itself; what reads
+# its records is.
+if("_record" IN_LIST SCALEFS_VARIANTS)
+  set(recorder ${CMAKE_SOURCE_DIR}/tests/commute/recorder)
+  add_library(scalefs_recorder_runtime OBJECT EXCLUDE_FROM_ALL
+    ${recorder}/runtime.cc ${recorder}/hooks.cc ${recorder}/atomics.cc ${recorder}/allocator.cc
+    ${recorder}/wraps.cc)
+  target_include_directories(scalefs_recorder_runtime PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(scalefs_recorder_runtime PRIVATE scalefs_flags)
+  target_compile_options(scalefs_recorder_runtime PRIVATE
+    -fno-builtin -fno-tree-loop-distribute-patterns -Wno-builtin-declaration-mismatch)
+  add_library(scalefs_recorder STATIC EXCLUDE_FROM_ALL
+    ${recorder}/recorder.cc ${recorder}/describe.cc)
+  target_compile_definitions(scalefs_recorder PRIVATE SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(scalefs_recorder PUBLIC scalefs_base_record)
+  # tests/commute/matrix: what the tests of pairs of calls are made of.
+  file(GLOB matrix_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/commute/matrix/*.cc)
+  add_library(scalefs_commute_matrix STATIC EXCLUDE_FROM_ALL ${matrix_sources})
+  target_link_libraries(scalefs_commute_matrix PUBLIC
+    scalefs_recorder scalefs_test_support_record scalefs_volume_record)
+  file(STRINGS ${recorder}/wrapped.txt wrapped_functions)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${recorder}/wrapped.txt)
+  list(TRANSFORM wrapped_functions PREPEND "LINKER:--wrap=")
+endif()
+
 function(scalefs_test_executable label room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${room}/*_test.cc)
   if(NOT sources)
@@ -43,6 +69,8 @@ function(scalefs_test_executable label room)
   set(variant "")
   if(label STREQUAL "schedule")
     set(variant "_sched")
+  elseif(label STREQUAL "commute")
+    set(variant "_record")
   endif()
   set(library scalefs_${room}${variant})
   if(NOT TARGET ${library})
@@ -55,6 +83,12 @@ function(scalefs_test_executable label room)
     ${library} scalefs_test_support${variant} GTest::gtest_main)
   target_compile_definitions(${target} PRIVATE
     SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SCALEFS_BIN_DIR="${CMAKE_BINARY_DIR}")
+  if(label STREQUAL "commute")
+    # At fixed addresses, so that a record's places are the program's lines.
+    target_link_libraries(${target} PRIVATE scalefs_commute_matrix scalefs_recorder)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:scalefs_recorder_runtime>)
+    target_link_options(${target} PRIVATE -no-pie ${wrapped_functions})
+  endif()
   set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_${label} ${target})
   set(properties LABELS ${label} TIMEOUT ${SCALEFS_TEST_TIMEOUT})
   if(label IN_LIST SCALEFS_SERIAL_LABELS)
