@@ -1,0 +1,258 @@
+#include "tests/commute/matrix/generate.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace scalefs::matrix {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr int kStash = 2;
+
+class Builder {
+ public:
+  Builder(Random& random, State& state) : random_(random), state_(state) {}
+
+  void build() {
+    for (int file = 0; file < 3; ++file) place_file(file);
+    place_one(Op::symlink, 'l', 40);
+    place_one(Op::mkdir, 'd', 40);
+    if (place_one(Op::mkdir, 'e', 30)) {
+      Call child;
+      child.op = Op::mknod;
+      child.slot = {3, 0};
+      add(child, 'k');
+    }
+    for (const char label : {'f', 'g', 'h', 'p'}) {
+      if (!random_.percent(30)) continue;
+      Call call;
+      call.op = Op::setxattr;
+      call.object = label;
+      add(call, '-');
+    }
+    state_.warmed = state_.world.has('l') ? "fghl" : "fgh";
+    state_.world.set_time(++time_);
+    state_.world.warm(state_.warmed);
+    freshen();
+    state_.world.set_time(kNow);
+  }
+
+ private:
+  void add(const Call& call, char made) {
+    state_.world.set_time(++time_);
+    const Answer answer = state_.world.run(call, made);
+    SCALEFS_CHECK(answer.error == 0);
+    state_.script.push_back(call);
+    state_.made.push_back(made);
+  }
+
+  // An empty slot, if a random one is.
+  std::optional<Slot> free_slot() {
+    const Slot slot{static_cast<int>(random_.below(2)), static_cast<int>(random_.below(3))};
+    if (taken_[slot.dir][slot.name]) return std::nullopt;
+    taken_[slot.dir][slot.name] = true;
+    return slot;
+  }
+
+  void place_file(int file) {
+    const char label = "fgh"[file];
+    const Slot spare{kStash, file};
+    const uint64_t names = random_.below(4);  // in slots; none: in the stash or open but unlinked
+    Call create;
+    create.op = Op::create_exclusive;
+    create.slot = spare;
+    add(create, label);
+    fill(label);
+    uint64_t placed = 0;
+    for (uint64_t i = 0; i < names; ++i) {
+      const auto slot = free_slot();
+      if (!slot) continue;
+      Call link;
+      link.op = Op::link;
+      link.object = label;
+      link.slot = *slot;
+      add(link, '-');
+      ++placed;
+    }
+    if (!random_.percent(placed > 0 ? 70 : 30)) return;
+    Call unlink;
+    unlink.op = Op::unlink;
+    unlink.slot = spare;
+    add(unlink, '-');
+  }
+
+  void fill(char label) {
+    const uint64_t pages = random_.below(4);
+    const bool hole = pages == 3 && random_.percent(40);
+    for (uint64_t page = 0; page < pages; ++page) {
+      if (hole && page == 1) continue;
+      Call write;
+      write.op = Op::write;
+      write.object = label;
+      write.offset = page * kPage;
+      write.length = page + 1 == pages && random_.percent(30) ? 1000 : kPage;
+      write.value = static_cast<uint32_t>(label);
+      add(write, '-');
+    }
+  }
+
+  bool place_one(Op op, char label, uint32_t chance) {
+    if (!random_.percent(chance)) return false;
+    const auto slot = free_slot();
+    if (!slot) return false;
+    Call call;
+    call.op = op;
+    call.slot = *slot;
+    add(call, label);
+    return true;
+  }
+
+  // Half of what can be read has an access time later than its changes, as after a read before.
+  void freshen() {
+    std::vector<Call> reads;
+    for (const char label : {'f', 'g', 'h'}) {
+      Call call;
+      call.op = Op::read;
+      call.object = label;
+      call.length = kPage;
+      reads.push_back(call);
+    }
+    for (int dir = 0; dir < 2; ++dir) {
+      Call call;
+      call.op = Op::readdir;
+      call.slot.dir = dir;
+      reads.push_back(call);
+    }
+    if (state_.world.has('l')) {
+      Call call;
+      call.op = Op::readlink;
+      call.object = 'l';
+      reads.push_back(call);
+    }
+    for (const Call& call : reads) {
+      if (random_.percent(40)) continue;
+      state_.world.set_time(++time_);
+      (void)state_.world.run(call, '-');
+      state_.freshen.push_back(call);
+    }
+  }
+
+  Random& random_;
+  State& state_;
+  int64_t time_ = 100;
+  bool taken_[2][3] = {};
+};
+
+Slot any_slot(Random& random) {
+  return {static_cast<int>(random.below(2)), static_cast<int>(random.below(3))};
+}
+
+// A file, seldom something else.
+char any_object(Random& random, const State& state, uint32_t others) {
+  if (random.percent(others)) {
+    const char label = "pqlde"[random.below(5)];
+    if (state.world.has(label)) return label;
+  }
+  return "fgh"[random.below(3)];
+}
+
+uint64_t size_of(const State& state, char label) {
+  const auto& node = state.world.fs().node(state.world.id_of(label));
+  return node.is_file() ? node.data.size() : 0;
+}
+
+// The range of a call on data; false where the file has none such.
+bool choose_range(Random& random, const State& state, Call& call) {
+  const uint64_t size = size_of(state, call.object);
+  call.offset = random.below(4) * kPage;
+  call.length = random.percent(70) ? kPage : 100;
+  call.value = 1 + static_cast<uint32_t>(random.below(2));
+  switch (call.op) {
+    case Op::read:
+      if (random.percent(20)) {
+        call.offset = 0;
+        call.length = 4 * kPage;
+      }
+      return true;
+    case Op::write: return call.offset + call.length <= size;
+    case Op::write_extend:
+      if (call.offset + call.length <= size) call.offset = (size + kPage - 1) / kPage * kPage;
+      return true;
+    case Op::copy_range:
+      call.other = "fgh"[random.below(3)];
+      call.target = random.below(4) * kPage;
+      return call.other != call.object;
+    case Op::seek:
+      call.length = 0;
+      call.value = static_cast<uint32_t>(random.below(2));
+      return true;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+State make_state(Random& random) {
+  State state;
+  Builder(random, state).build();
+  return state;
+}
+
+std::string State::text() const {
+  std::string text;
+  for (size_t i = 0; i < script.size(); ++i)
+    text += fmt::format("  {} -> {}\n", text_of(script[i]), made[i]);
+  for (const Call& call : freshen) text += "  then " + text_of(call) + "\n";
+  return text;
+}
+
+std::optional<Call> make_call(Random& random, Op op, const State& state) {
+  Call call;
+  call.op = op;
+  call.slot = any_slot(random);
+  call.to = any_slot(random);
+  switch (op) {
+    case Op::getattr: call.object = any_object(random, state, 40); break;
+    case Op::chmod:
+      call.object = any_object(random, state, 40);
+      call.value = random.percent(50) ? 0600 : 0640;
+      if (state.world.fs().node(state.world.id_of(call.object)).is_link()) return std::nullopt;
+      break;
+    case Op::chown:
+      call.object = any_object(random, state, 40);
+      call.value = 5 + static_cast<uint32_t>(random.below(2));
+      break;
+    case Op::utimes: call.object = any_object(random, state, 40); break;
+    case Op::truncate:
+      call.object = any_object(random, state, 5);
+      call.length = random.below(5) * kPage;
+      break;
+    case Op::readlink: call.object = state.world.has('l') && random.percent(90) ? 'l' : 'f'; break;
+    case Op::link:
+    case Op::forget: call.object = any_object(random, state, 0); break;
+    case Op::read:
+    case Op::write:
+    case Op::write_extend:
+    case Op::append:
+    case Op::copy_range:
+    case Op::allocate:
+    case Op::punch:
+    case Op::seek:
+      call.object = any_object(random, state, op == Op::read ? 5 : 0);
+      if (!choose_range(random, state, call)) return std::nullopt;
+      break;
+    case Op::getxattr:
+    case Op::setxattr:
+    case Op::listxattr:
+    case Op::removexattr:
+      call.object = any_object(random, state, 20);
+      if (call.object == 'l') return std::nullopt;
+      call.value = static_cast<uint32_t>(random.below(2));
+      break;
+    default: break;
+  }
+  return call;
+}
+
+}  // namespace scalefs::matrix

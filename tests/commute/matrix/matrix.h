@@ -1,0 +1,87 @@
+// The matrix: cases by pairs of calls, run and counted, and what was found, as a table and a heat
+// map.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/commute/matrix/generate.h"
+#include "tests/commute/matrix/rig.h"
+
+namespace scalefs::matrix {
+
+struct Cell {
+  uint64_t judged = 0;       // pairs that the reference file system ruled on
+  uint64_t commuting = 0;    // that commute, all of which were run
+  uint64_t changing = 0;     // of those, with a change of state
+  uint64_t conflicting = 0;  // that shared a written line each time they were run
+  uint64_t transient = 0;    // that did so now and then (refills, epochs, colliding ways)
+};
+
+// One way of sharing, over all cases.
+struct Sharing {
+  std::string first, second;  // places of the two calls
+  std::string object;
+  uint64_t cases = 0;
+  uint64_t transient = 0;
+  std::set<std::string> cells;
+  std::string example;  // the case, and both places with callers
+};
+
+struct MatrixOptions {
+  uint64_t seed = 1;
+  uint64_t cases_a_cell = 10;  // distinct commuting cases wanted of each pair of calls
+  uint64_t attempts_a_cell = 400;
+  std::string only;  // "create,unlink": this cell alone
+};
+
+class Matrix {
+ public:
+  Matrix(Rig& rig, const MatrixOptions& options) : rig_(rig), options_(options) {}
+  void run();
+
+  uint64_t cases() const;
+  uint64_t conflicting() const;
+  uint64_t transient() const;
+  const Cell& cell(Op a, Op b) const {
+    return cells_[static_cast<size_t>(a)][static_cast<size_t>(b)];
+  }
+  // Most cases first.
+  std::vector<Sharing> sharings();
+  // Answers or states that differ from the reference's; a text each.
+  const std::vector<std::string>& differences() const { return differences_; }
+  std::string table();
+  std::string heat_map() const;
+
+ private:
+  struct Raw {  // a sharing by addresses, before names are looked up
+    uintptr_t pc[2];
+    uintptr_t object_pc;
+    friend auto operator<=>(const Raw&, const Raw&) = default;
+  };
+  struct Found {
+    record::Conflict conflict;
+    record::BlockInfo block;
+    bool in_block = false;
+    uint64_t cases = 0, transient = 0;
+    std::set<std::string> cells;
+    std::string example;
+  };
+  void run_cell(Op a, Op b);
+  void run_case(Cell& cell, const State& state, const Call& a, const Call& b,
+                const Verdict& verdict);
+  std::vector<record::Conflict> run_once(const State& state, const Call& a, const Call& b,
+                                         const Verdict& verdict, bool a_first);
+  void note(const std::vector<record::Conflict>& conflicts, bool transient, const State& state,
+            const Call& a, const Call& b);
+
+  Rig& rig_;
+  const MatrixOptions options_;
+  Cell cells_[kOps][kOps];
+  std::map<Raw, Found> found_;
+  std::vector<std::string> differences_;
+};
+
+}  // namespace scalefs::matrix

@@ -1,0 +1,77 @@
+// A volume on which cases run, call by call on simulated cores, recorded.
+//
+// Steady state. Before a pair runs, cores 0 and 1 have made calls of every kind on objects of their
+// own (warm_core), and, on the objects of the case, the calls that change nothing in the end: each
+// has made and removed a name of its own in each directory, and a link of its own to each file, and
+// has looked up what stands in each slot. So allocator arenas, ranges of numbers, log slots, and
+// the core's deltas of these objects exist. Directories have grown to many buckets before, and the
+// names of a case stand in buckets of their own. Maintenance ran before that, not after.
+//
+// Core 2 builds the states and cleans up; the clock stands still while a pair runs.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "diskfs/memory_device.h"
+#include "tests/commute/matrix/world.h"
+#include "tests/commute/recorder/recorder.h"
+#include "volume/volume.h"
+
+namespace scalefs::matrix {
+
+enum class VolumeKind { memory, disk };
+
+class Rig {
+ public:
+  explicit Rig(VolumeKind kind);
+  ~Rig();
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
+  // Builds the tree of `world` as `script` made it there (same calls, same labels).
+  void build(const std::vector<Call>& script, const std::string& made);
+  // Makes objects' deltas known to both cores, then the calls of `freshen` (reads, which set access
+  // times).
+  void warm(const std::string& files, const std::vector<Call>& freshen);
+  // The call on the simulated core, recorded there.
+  Answer run_recorded(int core, const Call& call, char made);
+  // The engine's attributes, content and names against the reference's; empty when they agree.
+  std::string compare(const World& world);
+  // Empties the directories and lets go of every lookup.
+  void clean();
+
+  volume::Volume& volume() { return *volume_; }
+
+ private:
+  struct Raw;
+  struct Prepared;
+  Prepared prepare(const Call& call);
+  void perform(const Prepared& call, Raw* raw);
+  Answer answer_of(const Call& call, const Raw& raw, char made);
+  Answer run_plain(const Call& call, char made);
+  std::string attr_text(const memfs::Attr& attr) const;
+  std::string label_of(MnodeNo mnode) const;
+  void choose_names();
+  void grow(MnodeNo dir);
+  void warm_core(int core);
+  void touch(int core, const std::string& files);
+  MnodeNo dir(int index) const { return labels_.at("pqse"[index]); }
+  std::string name_of(const Slot& slot) const;
+  void empty(MnodeNo dir);
+  void settle();
+
+  std::unique_ptr<diskfs::MemoryDevice> device_;
+  std::unique_ptr<volume::Volume> volume_;
+  std::map<char, MnodeNo> labels_;
+  std::map<uint64_t, uint64_t> lookups_;  // to forget at the end
+  std::vector<std::string> names_;
+  MnodeNo private_dir_[2];
+  int64_t clock_ = 10'000'000'000;
+  int64_t now_ = 0;  // the clock while a pair runs
+  uint64_t cases_ = 0;
+};
+
+}  // namespace scalefs::matrix
