@@ -51,34 +51,43 @@ void Matrix::run_cell(Op a, Op b) {
   }
 }
 
+Matrix::Raw Matrix::Seen::raw() const {
+  return {{conflict.a.pc, conflict.b.pc}, in_block ? block.pc : conflict.line};
+}
+
 void Matrix::run_case(Cell& cell, const State& state, const Call& a, const Call& b,
                       const Verdict& verdict) {
   bool always = false;
   bool sometimes = false;
   for (const bool a_first : {true, false}) {
-    std::vector<record::Conflict> conflicts;
-    bool again = true;
-    for (int i = 0; i < kRepeats && again; ++i) {
-      auto now = run_once(state, a, b, verdict, a_first);
-      again = !now.empty();
-      if (!again && i > 0) note(conflicts, true, state, a, b);
-      sometimes |= !now.empty();
-      conflicts = std::move(now);
+    std::vector<Seen> each_time = run_once(state, a, b, verdict, a_first);
+    for (int i = 1; i < kRepeats && !each_time.empty(); ++i) {
+      std::set<Raw> now;
+      for (const auto& c : run_once(state, a, b, verdict, a_first)) now.insert(c.raw());
+      const auto rare =
+          std::stable_partition(each_time.begin(), each_time.end(),
+                                [&](const auto& c) { return now.count(c.raw()) != 0; });
+      if (rare != each_time.end()) {
+        note({rare, each_time.end()}, true, state, a, b);
+        each_time.erase(rare, each_time.end());
+        sometimes = true;
+      }
     }
-    if (!again) continue;
-    note(conflicts, false, state, a, b);
+    if (each_time.empty()) continue;
+    note(each_time, false, state, a, b);
     always = true;
     break;  // one order is enough
   }
   if (always) {
     ++cell.conflicting;
+    if (verdict.changes) ++cell.changing_conflicting;
   } else if (sometimes) {
     ++cell.transient;
   }
 }
 
-std::vector<record::Conflict> Matrix::run_once(const State& state, const Call& a, const Call& b,
-                                               const Verdict& verdict, bool a_first) {
+std::vector<Matrix::Seen> Matrix::run_once(const State& state, const Call& a, const Call& b,
+                                           const Verdict& verdict, bool a_first) {
   rig_.build(state.script, state.made);
   rig_.warm(state.warmed, state.freshen);
   record::clear();
@@ -88,7 +97,12 @@ std::vector<record::Conflict> Matrix::run_once(const State& state, const Call& a
   if (a_first) run_a();
   run_b();
   if (!a_first) run_a();
-  auto conflicts = record::conflicts(0, 1);
+  std::vector<Seen> conflicts;
+  for (const record::Conflict& c : record::conflicts(0, 1)) {
+    Seen seen{c, {}, false};
+    seen.in_block = record::runtime::find_block(c.a.address, &seen.block);
+    conflicts.push_back(seen);
+  }
   const Answer* want = a_first ? verdict.first : verdict.second;
   std::string difference;
   for (int i = 0; i < 2; ++i) {
@@ -109,21 +123,18 @@ std::vector<record::Conflict> Matrix::run_once(const State& state, const Call& a
   return conflicts;
 }
 
-void Matrix::note(const std::vector<record::Conflict>& conflicts, bool transient,
-                  const State& state, const Call& a, const Call& b) {
+void Matrix::note(const std::vector<Seen>& conflicts, bool transient, const State& state,
+                  const Call& a, const Call& b) {
   std::set<Raw> counted;
-  for (const record::Conflict& c : conflicts) {
-    Found fresh;
-    fresh.in_block = record::runtime::find_block(c.a.address, &fresh.block);
-    const Raw raw{{c.a.pc, c.b.pc}, fresh.in_block ? fresh.block.pc : c.line};
-    if (!counted.insert(raw).second) continue;
-    Found& found = found_.emplace(raw, fresh).first->second;
+  for (const Seen& c : conflicts) {
+    if (!counted.insert(c.raw()).second) continue;
+    Found& found = found_[c.raw()];
     if (found.cases == 0) {
-      found.conflict = c;
+      found.seen = c;
       found.example = fmt::format("  {}\n  {}\n{}", text_of(a), text_of(b), state.text());
     }
     ++(transient ? found.transient : found.cases);
-    found.cells.insert(cell_name(a.op, b.op));
+    if (!transient) ++found.cells[cell_name(a.op, b.op)];
   }
 }
 
@@ -132,6 +143,12 @@ uint64_t Matrix::cases() const {
   for (const auto& row : cells_)
     for (const Cell& c : row) sum += c.commuting;
   return sum;
+}
+size_t Matrix::cells() const {
+  size_t count = 0;
+  for (const auto& row : cells_)
+    for (const Cell& c : row) count += c.commuting > 0;
+  return count;
 }
 uint64_t Matrix::conflicting() const {
   uint64_t sum = 0;
@@ -149,31 +166,33 @@ uint64_t Matrix::transient() const {
 std::vector<Sharing> Matrix::sharings() {
   std::vector<record::Access> all;
   for (const auto& [raw, found] : found_) {
-    all.push_back(found.conflict.a);
-    all.push_back(found.conflict.b);
+    all.push_back(found.seen.conflict.a);
+    all.push_back(found.seen.conflict.b);
     record::Access block;
-    block.pc = found.block.pc;
-    std::copy(std::begin(found.block.callers), std::end(found.block.callers), block.callers);
+    block.pc = found.seen.block.pc;
+    std::copy(std::begin(found.seen.block.callers), std::end(found.seen.block.callers),
+              block.callers);
     all.push_back(block);
   }
   record::prefetch(all);
   std::map<std::string, Sharing> merged;
   for (const auto& [raw, found] : found_) {
     Sharing s;
-    s.first = record::place_of(found.conflict.a);
-    s.second = record::place_of(found.conflict.b);
+    s.first = record::place_of(found.seen.conflict.a);
+    s.second = record::place_of(found.seen.conflict.b);
     // The pair is not in order: the smaller name goes first.
     if (s.second < s.first) std::swap(s.first, s.second);
-    s.object =
-        found.in_block ? record::name_of(found.block) : record::object_of(found.conflict.line);
+    s.object = found.seen.in_block ? record::name_of(found.seen.block)
+                                   : record::object_of(found.seen.conflict.line);
     Sharing& into = merged.emplace(s.first + "\n" + s.second + "\n" + s.object, s).first->second;
     into.cases += found.cases;
     into.transient += found.transient;
-    into.cells.insert(found.cells.begin(), found.cells.end());
+    for (const auto& [cell, count] : found.cells) into.cells[cell] += count;
     if (into.example.empty() && found.cases > 0)
-      into.example = fmt::format(
-          "    {}{}\n    {}\n{}", found.conflict.same_bytes ? "" : "(false sharing) ",
-          record::describe(found.conflict.a), record::describe(found.conflict.b), found.example);
+      into.example = fmt::format("    {}{}\n    {}\n{}",
+                                 found.seen.conflict.same_bytes ? "" : "(false sharing) ",
+                                 record::describe(found.seen.conflict.a),
+                                 record::describe(found.seen.conflict.b), found.example);
   }
   std::vector<Sharing> list;
   for (auto& [key, s] : merged) list.push_back(std::move(s));
@@ -183,9 +202,17 @@ std::vector<Sharing> Matrix::sharings() {
 }
 
 std::string Matrix::table() {
-  std::string text =
-      fmt::format("{} commuting cases, {} with a shared written line, {} now and then\n\n", cases(),
-                  conflicting(), transient());
+  uint64_t changing = 0;
+  uint64_t changing_conflicting = 0;
+  for (const auto& row : cells_)
+    for (const Cell& c : row) {
+      changing += c.changing;
+      changing_conflicting += c.changing_conflicting;
+    }
+  std::string text = fmt::format(
+      "{} commuting cases of {} pairs of calls, {} share a written line, {} now and then\n"
+      "{} of them change state, {} share a written line\n\n",
+      cases(), cells(), conflicting(), transient(), changing, changing_conflicting);
   text += "pair                          judged commuting changing conflicting now-and-then\n";
   for (size_t a = 0; a < kOps; ++a)
     for (size_t b = a; b < kOps; ++b) {
@@ -200,7 +227,7 @@ std::string Matrix::table() {
     text += fmt::format("\n{} cases, {} now and then, {} pairs of calls\n  {}\n  {}\n  on {}\n",
                         s.cases, s.transient, s.cells.size(), s.first, s.second, s.object);
     size_t shown = 0;
-    for (const std::string& cell : s.cells)
+    for (const auto& [cell, count] : s.cells)
       if (shown++ < 12) text += (shown == 1 ? "  in " : " ") + cell;
     text += "\n  for example\n" + s.example;
   }

@@ -17,7 +17,8 @@ struct Cell {
   uint64_t commuting = 0;    // that commute, all of which were run
   uint64_t changing = 0;     // of those, with a change of state
   uint64_t conflicting = 0;  // that shared a written line each time they were run
-  uint64_t transient = 0;    // that did so now and then (refills, epochs, colliding ways)
+  uint64_t changing_conflicting = 0;
+  uint64_t transient = 0;  // that did so now and then (refills, epochs, colliding ways)
 };
 
 // One way of sharing, over all cases.
@@ -26,8 +27,8 @@ struct Sharing {
   std::string object;
   uint64_t cases = 0;
   uint64_t transient = 0;
-  std::set<std::string> cells;
-  std::string example;  // the case, and both places with callers
+  std::map<std::string, uint64_t> cells;  // cases of each pair of calls
+  std::string example;                    // the case, and both places with callers
 };
 
 struct MatrixOptions {
@@ -45,6 +46,8 @@ class Matrix {
   uint64_t cases() const;
   uint64_t conflicting() const;
   uint64_t transient() const;
+  // Pairs of calls with a commuting case.
+  size_t cells() const;
   const Cell& cell(Op a, Op b) const {
     return cells_[static_cast<size_t>(a)][static_cast<size_t>(b)];
   }
@@ -61,21 +64,26 @@ class Matrix {
     uintptr_t object_pc;
     friend auto operator<=>(const Raw&, const Raw&) = default;
   };
-  struct Found {
+  // A conflict, and the block it is in, as they were when it happened: blocks are used again.
+  struct Seen {
     record::Conflict conflict;
     record::BlockInfo block;
     bool in_block = false;
+    Raw raw() const;
+  };
+  struct Found {
+    Seen seen;
     uint64_t cases = 0, transient = 0;
-    std::set<std::string> cells;
+    std::map<std::string, uint64_t> cells;
     std::string example;
   };
   void run_cell(Op a, Op b);
   void run_case(Cell& cell, const State& state, const Call& a, const Call& b,
                 const Verdict& verdict);
-  std::vector<record::Conflict> run_once(const State& state, const Call& a, const Call& b,
-                                         const Verdict& verdict, bool a_first);
-  void note(const std::vector<record::Conflict>& conflicts, bool transient, const State& state,
-            const Call& a, const Call& b);
+  std::vector<Seen> run_once(const State& state, const Call& a, const Call& b,
+                             const Verdict& verdict, bool a_first);
+  void note(const std::vector<Seen>& conflicts, bool transient, const State& state, const Call& a,
+            const Call& b);
 
   Rig& rig_;
   const MatrixOptions options_;
