@@ -15,6 +15,13 @@
 // attr_lock; stamps of operations that touched the object through the delta cache are there. A new object starts with its
 // creator's.
 //
+// A change of names takes from the objects that it links and unlinks the base's stamp alone. Names are ordered by their
+// buckets' locks; operations that the object saw through other names met this one in no lock, so the
+// clock orders them (P1), and looking at their deltas would touch lines that every writer of the file writes.
+//
+// Lines (I1). What finding an object reads is constant and stands alone; the locks and lists that calls of one kind
+// write stand apart from each other, and from what stat and changes of names read.
+//
 // Life: alive -> dying -> dead, see reclaim.h. The memory is freed by epoch::retire, so that a pointer
 // found under an EpochGuard stays good in that guard; a Pin (impl.h) keeps the object alive beyond.
 #pragma once
@@ -99,18 +106,17 @@ struct alignas(64) Mnode {
   const MnodeNo number;
   const uint8_t type;
   const bool loaded;
+  Atomic<uint8_t> life{static_cast<uint8_t>(Life::alive)};
   const uint32_t generation;
   const uint64_t rdev;
   const int64_t btime_ns;
   std::unique_ptr<DirectoryNode> directory;  // of a directory
-  const LazyFile file;                       // of a regular file
   // Symlink target: with no backend or when created here, set before publication; of a loaded one
   // null until readlink loads it. Retired by epoch. Acquire loads pair with the release in readlink.
   Atomic<const std::string*> target{nullptr};
 
   // --- linkage of the mnode table: two chains, so that a resize leaves readers of the old one alone
   Atomic<Mnode*> table_next[2];
-  Atomic<uint8_t> life{static_cast<uint8_t>(Life::alive)};
 
   // --- attributes. Written under attr_lock with attr_seq odd, by release stores; read by acquire
   // loads between two equal even values of attr_seq.
@@ -140,21 +146,24 @@ struct alignas(64) Mnode {
   Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
   Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
-  // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
-  // no record carries and no dirty page will bring into one.
-  ListLink dirty_link;
-  Atomic<bool> times_unlogged{false};
   // Explicit changes of attributes and xattrs, one at a time (an ACL is both). Sleeps; held over the
   // log slot.
-  Mutex change_lock;
+  alignas(64) Mutex change_lock;
   // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
   // yet. Release store under change_lock, acquire load under an EpochGuard.
   Atomic<const XattrSet*> xattrs{nullptr};
 
+  // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
+  // no record carries and no dirty page will bring into one.
+  alignas(64) ListLink dirty_link;
+  Atomic<bool> times_unlogged{false};
   // --- lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
   int64_t base_lookups = 0;
   bool queued_for_review = false;
   Mnode* next_review = nullptr;
+
+  // --- of a regular file
+  alignas(64) const LazyFile file;
 };
 
 // A change of the fields that attr_seq covers, from construction to destruction. Between them fields are
