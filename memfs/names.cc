@@ -111,12 +111,12 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
       NameItem* item = names.item(hash, name);
       if (!is_live(item)) return Errno(ENOENT);
       if (NameValue::from_word(item->value.load(relaxed)).number() != target->number) continue;
-      const MetaSums sums = impl.deltas.read(*target);
       // Exact now: every bucket is locked.
-      if (directories && sums.entries != 0) return Errno(ENOTEMPTY);
+      if (directories && impl.deltas.read(*target).entries != 0) return Errno(ENOTEMPTY);
       LogSlot slot(impl);
       const Stamp stamp = slot.stamp(
-          std::max({locks.last_stamp(), sums.stamp, directory->stamp.load(acquire)}));
+          std::max({locks.last_stamp(), target->stamp.load(acquire),  // see mnode.h, "Stamps"
+                    directory->stamp.load(acquire)}));
       if (directories) target->directory->kill();
       removed = names.remove(item, stamp);
       impl.deltas.add(*target,

@@ -168,10 +168,11 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   if (means(source) != moved || means(target) != replaced) return Next::again;
   if (r.kills() && r.impl.deltas.read(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
 
-  Stamp last = std::max({locks.last_stamp(), r.impl.deltas.read(*r.moved).stamp,
+  // See mnode.h, "Stamps".
+  Stamp last = std::max({locks.last_stamp(), r.moved->stamp.load(acquire),
                          r.source_parent->stamp.load(acquire),
                          r.target_parent->stamp.load(acquire)});
-  if (r.replaced) last = std::max(last, r.impl.deltas.read(*r.replaced).stamp);
+  if (r.replaced) last = std::max(last, r.replaced->stamp.load(acquire));
   LogSlot slot(r.impl);
   const Stamp stamp = slot.stamp(last);
   if (r.kills()) r.replaced->directory->kill();
