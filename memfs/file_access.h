@@ -222,8 +222,9 @@ class FileAccess {
   Put resize_ready(uint64_t size, Room& room, uint64_t* missing) REQUIRES(node_.mutex_);
   void resize(uint64_t size, const AbsentPages& absent, Room& room,
               std::unique_ptr<OpRecord> record, int64_t now_ns) REQUIRES(node_.mutex_);
+  // Readers of the size share its line as long as it stays.
   void set_size(uint64_t size) REQUIRES(node_.mutex_) {
-    node_.size_.store(size, release);  // pairs with size()
+    if (node_.size_.load(relaxed) != size) node_.size_.store(size, release);  // pairs with size()
   }
 
   // Before the file grows; the caller holds nothing.
