@@ -43,17 +43,17 @@ struct MemFs::Impl {
   MnodeNumbers numbers;
   // Renames of directories to another parent, one at a time: the tree above a directory is constant for its
   // holder. Outermost lock.
-  Mutex rename_lock;
+  alignas(64) Mutex rename_lock;
   // Records up to here are in the checkpoint that loaders read. Release in set_durable_stamp,
   // acquire where something is dropped.
-  Atomic<Stamp> durable_stamp{0};
+  alignas(64) Atomic<Stamp> durable_stamp{0};
   std::unique_ptr<DataHalf> data;  // state of the data half; defined in data_half.h
 
   // Directories that may hold tombstones; maintain.cc.
-  Mutex tombstones_lock;
+  alignas(64) Mutex tombstones_lock;
   std::vector<MnodeNo> tombstone_directories GUARDED_BY(tombstones_lock);
   void note_tombstone(Mnode& directory);
-  std::unique_ptr<Reclaimer> reclaimer;  // reclaim.h
+  alignas(64) std::unique_ptr<Reclaimer> reclaimer;  // reclaim.h
 
   int64_t now_ns() const { return options.clock_ns ? options.clock_ns() : wall_coarse_ns(); }
   bool logging() const { return log != nullptr; }
