@@ -279,8 +279,9 @@ class FileAccess {
   Stamp log_all(std::span<std::unique_ptr<OpRecord>> records, Room& room, int64_t now_ns,
                 Publish publish) REQUIRES(node_.mutex_) {
     LogSlot slot(impl_);
-    const Stamp stamp = slot.stamp(std::max(node_.last_stamp_, mnode_.stamp.load(acquire)));
-    node_.last_stamp_ = stamp;
+    const Stamp stamp = slot.stamp(
+        std::max({node_.last_stamp_, mnode_.stamp.load(acquire), mnode_.change_stamp}));
+    node_.last_stamp_ = mnode_.change_stamp = stamp;
     publish();
     if (now_ns != 0)
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});

@@ -149,6 +149,9 @@ struct alignas(64) Mnode {
   // Explicit changes of attributes and xattrs, one at a time (an ACL is both). Sleeps; held over the
   // log slot.
   alignas(64) Mutex change_lock;
+  // The last stamp that was given under change_lock to a change that does not raise `stamp`: of xattrs
+  // alone, and of data. Protected by change_lock.
+  Stamp change_stamp = 0;
   // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
   // yet. Release store under change_lock, acquire load under an EpochGuard.
   Atomic<const XattrSet*> xattrs{nullptr};

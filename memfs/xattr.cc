@@ -90,10 +90,17 @@ OldXattrs apply(Impl& impl, Mnode& mnode, Change change, int64_t now) {
   SetAttrOp attributes;
   attributes.mode = change.mode;
   LogSlot slot(impl);
-  const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
+  // Without a mode it is a change of the set and the ctime alone, which meets others under change_lock and
+  // nowhere else: their stamps are there, and the lines of the attributes stay unwritten.
+  const Stamp stamp = slot.stamp(change.mode ? impl.deltas.read(mnode).stamp
+                                             : std::max(mnode.stamp.load(acquire), mnode.change_stamp));
+  mnode.change_stamp = stamp;
   OldXattrs old;
   if (change.set != nullptr) old = publish_xattrs(mnode, std::move(change.set));
-  publish_attributes(mnode, attributes, now, stamp);
+  if (!change.mode)
+    impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
+  else
+    publish_attributes(mnode, attributes, now, stamp);
   for (auto& one : change.records)
     if (one != nullptr) slot.append(std::move(one));
   return old;
