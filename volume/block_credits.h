@@ -102,7 +102,8 @@ class BlockCredits {
   Room& room_;
   const uint64_t fixed_;
   PerCore<Pool> pools_;
-  Mutex mutex_;
+  // Apart from what every call reads to find its pool.
+  alignas(kFalseSharingBytes) Mutex mutex_;
   int64_t granted_ GUARDED_BY(mutex_) = 0;
 };
 
