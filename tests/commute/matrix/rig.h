@@ -2,10 +2,11 @@
 //
 // Steady state. Before a pair runs, cores 0 and 1 have made calls of every kind on objects of their
 // own (warm_core), and, on the objects of the case, the calls that change nothing in the end: each
-// has made and removed a name of its own in each directory, and a link of its own to each file, and
-// has looked up what stands in each slot. So allocator arenas, ranges of numbers, log slots, and
-// the core's deltas of these objects exist. Directories have grown to many buckets before, and the
-// names of a case stand in buckets of their own. Maintenance ran before that, not after.
+// has made and removed a name of its own in each directory, a link of its own to each file, a look
+// at its data, and has looked up what stands in each slot. So allocator arenas, ranges of numbers,
+// log slots, and the core's deltas of these objects exist. Directories have grown to many buckets
+// before, and the names of a case stand in buckets of their own. Maintenance ran before that, not
+// after.
 //
 // Core 2 builds the states and cleans up; the clock stands still while a pair runs.
 #pragma once
