@@ -98,6 +98,7 @@ function(scalefs_test_executable label room)
     TEST_PREFIX ${label}.${room}.
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
+    NO_PRETTY_VALUES
     PROPERTIES ${properties})
 endfunction()
 

@@ -65,8 +65,8 @@ def read_stage(path):
 
 
 def sanitized_tests(outcomes):
-    """Names without the number of a seed: the sanitizers try fewer seeds."""
-    return {re.sub(r"/\d+$", "", name) for name in outcomes
+    """Names without the parameter of a test: the sanitizers try fewer seeds and sizes."""
+    return {re.sub(r"(\.[^./]+)/[^./]+$", r"\1", name) for name in outcomes
             if name.split(".", 1)[0] in SANITIZED_LABELS}
 
 

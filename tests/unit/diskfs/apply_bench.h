@@ -140,7 +140,7 @@ inline void ApplyBench::expect_same() {
     SCOPED_TRACE("inode " + std::to_string(number));
     expect_inode(Ino(number), inode);
     expect_pages(Ino(number), inode, &blocks);
-    if (testing::Test::HasFatalFailure()) return;
+    if (::testing::Test::HasFatalFailure()) return;
   }
   EXPECT_EQ(blocks, sink.blocks);
   const TreeCollector found = collect_tree(tree.store, root);
