@@ -22,6 +22,7 @@ class Recovery {
         reader_(device, journal_area(sb), sb.mount_epoch, journal_start(sb)) {}
 
   Result<RecoveredJournal> run(bool take_prefix);
+  Result<RecoveredJournal> salvage();
 
  private:
   Errno refuse(std::string reason) {
@@ -133,6 +134,51 @@ Result<RecoveredJournal> Recovery::run(bool take_prefix) {
   return std::move(found_);
 }
 
+// Every mount begins an epoch; what several later ones wrote may follow.
+constexpr uint64_t kSalvageEpochs = 64;
+
+Result<RecoveredJournal> Recovery::salvage() {
+  const auto take_chain = [&](JournalReader& reader) -> Status {
+    while (true) {
+      const JournalPoint before = reader.point();
+      SCALEFS_TRY(auto batch, reader.next());
+      if (!batch.has_value()) return {};
+      if (!check_payload(*batch).ok()) {
+        found_.damaged = true;
+        found_.end = before;
+        return {};
+      }
+      flushed_seq_ = std::max(flushed_seq_, batch->header.flushed_seq);
+      found_.seen_generation =
+          std::max(found_.seen_generation, batch->header.checkpoint_generation);
+      found_.batches.push_back(
+          std::make_shared<CommittedBatch>(std::move(batch->payload), reader.point()));
+      found_.end = reader.point();
+    }
+  };
+  found_.end = reader_.point();
+  SCALEFS_TRY_VOID(take_chain(reader_));
+  SCALEFS_TRY(const auto beyond, reader_.look_beyond());
+  flushed_seq_ = std::max(flushed_seq_, beyond.flushed_seq);
+  found_.seen_mount_epoch = beyond.mount_epoch;
+  found_.seen_generation = std::max(found_.seen_generation, beyond.checkpoint_generation);
+  for (uint64_t later = 1; later <= kSalvageEpochs && !found_.damaged; ++later) {
+    const uint64_t epoch = sb_.mount_epoch + later;
+    if (epoch > beyond.mount_epoch) break;
+    JournalPoint start = found_.end;
+    start.position %= sb_.geometry.journal_blocks;
+    JournalReader reader(device_, journal_area(sb_), epoch, start);
+    SCALEFS_TRY_VOID(take_chain(reader));
+  }
+  if (flushed_seq_ >= found_.end.sequence) {
+    found_.damaged = true;
+    *why_ = fmt::format("journal batches {} to {} were durable and cannot be read",
+                        found_.end.sequence, flushed_seq_);
+  }
+  SCALEFS_TRY_VOID(drop_batches_without_data());
+  return std::move(found_);
+}
+
 }  // namespace
 
 JournalArea journal_area(const Superblock& sb) {
@@ -151,6 +197,11 @@ JournalPoint journal_start(const Superblock& sb) {
 Result<RecoveredJournal> recover_journal(BlockDevice& device, const Superblock& sb,
                                          bool take_prefix, std::string* why) {
   return Recovery(device, sb, why).run(take_prefix);
+}
+
+Result<RecoveredJournal> salvage_journal(BlockDevice& device, const Superblock& sb,
+                                         std::string* why) {
+  return Recovery(device, sb, why).salvage();
 }
 
 }  // namespace scalefs::diskfs

@@ -25,6 +25,9 @@ struct RecoveredJournal {
   CommittedBatches batches;  // validated: checksums, encoding, blocks inside the data area
   JournalPoint end;          // where the next batch goes
   bool damaged = false;      // the log goes on behind `end`, but cannot be read
+  // The largest that any sealed header of the journal names.
+  uint64_t seen_mount_epoch = 0;
+  uint64_t seen_generation = 0;
 };
 
 // Errors: EUCLEAN (damage; a superblock newer than `sb` was lost; a batch that no encoder wrote), EIO.
@@ -32,5 +35,12 @@ struct RecoveredJournal {
 // the batches before it are taken and `damaged` is set (read-only mounts, fsck).
 Result<RecoveredJournal> recover_journal(BlockDevice& device, const Superblock& sb,
                                          bool take_prefix, std::string* why);
+
+// For repairs: takes whatever of the chain behind `sb` can be taken. A lost superblock, or an older
+// one than the newest, is no error: batches written behind newer ones, and by later mounts, are taken
+// as long as sequence and checksums chain them. `damaged` and `*why` say that something is missing.
+// Errors: EIO.
+Result<RecoveredJournal> salvage_journal(BlockDevice& device, const Superblock& sb,
+                                         std::string* why);
 
 }  // namespace scalefs::diskfs

@@ -206,6 +206,31 @@ Result<std::unique_ptr<SpaceMap>> SpaceMap::load(BlockDevice& device, const Supe
   return map;
 }
 
+std::unique_ptr<SpaceMap> SpaceMap::load_for_repair(BlockDevice& device, const Superblock& sb,
+                                                    const std::function<bool(uint64_t)>& used) {
+  std::unique_ptr<SpaceMap> map(new SpaceMap(sb.geometry, sb.uuid));
+  std::string why;
+  map->durable_ = sb.table;
+  const bool table = map->load_table(device, sb.table, &why).ok();
+  if (!table) map->durable_.generation = 0;  // so that a table is written
+  for (uint64_t g = 0; g < sb.geometry.group_count; ++g) {
+    Group& group = map->groups_[g];
+    if (!table || !map->load_group(device, g, sb.table.generation, &why).ok()) {
+      map->make_blank(g);
+      group.free = static_cast<uint32_t>(map->count_free(g));
+      group.changed = true;
+    }
+    map->free_blocks_ += group.free;
+  }
+  for (uint64_t block = sb.geometry.data_first; block < sb.geometry.data_end; ++block) {
+    const bool is_used = used(block);
+    if (map->test(BlockNo(block)) != is_used) {
+      SCALEFS_CHECK(map->change({BlockNo(block), 1}, is_used).ok());
+    }
+  }
+  return map;
+}
+
 // --- writing
 
 Status SpaceMap::write_group(BlockDevice& device, uint64_t group, uint64_t generation) {

@@ -11,6 +11,7 @@
 // Memory: block_count / 8 bytes. Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,11 @@ class SpaceMap {
                                                           std::string* why) {
     return load(device, sb, damage, why);
   }
+  // For repairs: the maps as they must be, given which blocks are used. What the table and the maps
+  // that `sb` names say is kept where it is right, so that write() writes beside it; where it cannot
+  // be read, it counts as changed.
+  static std::unique_ptr<SpaceMap> load_for_repair(BlockDevice& device, const Superblock& sb,
+                                                   const std::function<bool(uint64_t)>& used);
   ~SpaceMap();
   // A volume with nothing in its data area: every group is blank, and only the table gets written.
   static std::unique_ptr<SpaceMap> make_empty(const Geometry& geometry, const Uuid& uuid);

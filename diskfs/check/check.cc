@@ -61,12 +61,13 @@ void check_maps(BlockDevice& device, const Superblock& sb, BlockRefs& refs, bool
 }
 
 // The tree and the maps of one checkpoint.
-void check_checkpoint(BlockDevice& device, CheckReport* report) {
+void check_checkpoint(BlockDevice& device, const Progress& progress, CheckReport* report) {
   const Superblock& sb = report->superblock;
   Findings& findings = report->findings;
   BlockRefs refs(sb.geometry, findings);
   InodeTable table;
   TreeScan scan(sb.hash_key, refs, table, findings);
+  if (progress) scan.show_progress([&](uint64_t inodes) { progress(inodes, sb.inode_count); });
   NodeStore store(device, sb.uuid.data(), sb.hash_key);
   Status walked = walk_tree(store, sb.root, scan);
   SCALEFS_CHECK(walked.ok());  // the height was checked with the superblock
@@ -100,7 +101,7 @@ bool replay(OverlayDevice& overlay, CheckReport* report) {
 
 }  // namespace
 
-Result<CheckReport> check_volume(BlockDevice& device, std::string* why) {
+Result<CheckReport> check_volume(BlockDevice& device, std::string* why, const Progress& progress) {
   CheckReport report;
   SuperblockScan scan = scan_superblocks(device);
   if (!scan.newest) {
@@ -129,7 +130,7 @@ Result<CheckReport> check_volume(BlockDevice& device, std::string* why) {
     replayed = replay(overlay, &report);
   }
   BlockDevice& checked = replayed ? static_cast<BlockDevice&>(overlay) : device;
-  check_checkpoint(checked, &report);
+  check_checkpoint(checked, progress, &report);
   return report;
 }
 

@@ -6,6 +6,7 @@
 // twice over, and what inode_table.h says.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -27,10 +28,14 @@ struct CheckReport {
   uint64_t orphans = 0;
 };
 
+// Told now and then how much is done, roughly; may be empty.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
 // Errors are those that leave nothing to check; `*why` is a sentence for the operator: EINVAL (not
 // a scalefs volume), ENOTSUP (newer format), EIO (no superblock can be read), ENOMEM. A volume
 // without any valid superblock is a finding (SB-NONE), not an error.
-Result<CheckReport> check_volume(BlockDevice& device, std::string* why);
+Result<CheckReport> check_volume(BlockDevice& device, std::string* why,
+                                 const Progress& progress = {});
 
 // Replays the journal for good, as a mount does, if there is anything to replay. Returns the number
 // of batches. Errors as DiskFs::mount.

@@ -17,7 +17,8 @@ constexpr const char* kNames[] = {
     "DIR-ENTRIES",     "DIR-PARENT",      "DIR-NAMES",      "UNREACHABLE",
     "DIRENT-HASH",     "DIRENT-TARGET",   "DIRENT-TYPE",    "DIRENT-MNODE",
     "DIRENT-OWNER",    "ORPHAN-LINKED",   "ORPHAN-MISSING", "ORPHAN-UNLISTED",
-    "INO-RECYCLED",    "MNODE-DOUBLE",    "MNODE-MARK",
+    "INO-RECYCLED",    "MNODE-DOUBLE",    "MNODE-MARK",      "DATA-CHECKSUM",
+    "DATA-IO",         "TREE-FALLBACK",   "JOURNAL-LOST",
 };
 static_assert(sizeof kNames / sizeof kNames[0] == static_cast<size_t>(Code::count_));
 
@@ -27,12 +28,28 @@ const char* code_name(Code code) { return kNames[static_cast<size_t>(code)]; }
 
 bool is_note(Code code) { return code == Code::sb_old; }
 
-void Findings::add(Code code, std::string text) {
-  if (++counts_[static_cast<size_t>(code)] > kPerCodeMax) {
+std::vector<uint64_t> Findings::inodes() const {
+  std::vector<uint64_t> inodes;
+  for (const Finding& finding : list_) {
+    if (finding.ino != 0) inodes.push_back(finding.ino);
+  }
+  return inodes;
+}
+
+void Findings::name_inodes(const std::function<std::string(uint64_t ino)>& path) {
+  for (Finding& finding : list_) {
+    if (finding.ino == 0) continue;
+    finding.text = path(finding.ino) + ": " + finding.text;
+    finding.ino = 0;
+  }
+}
+
+void Findings::add(Code code, std::string text, uint64_t ino) {
+  if (++counts_[static_cast<size_t>(code)] > per_code_max_) {
     ++omitted_;
     return;
   }
-  list_.push_back({code, std::move(text)});
+  list_.push_back({code, std::move(text), ino});
 }
 
 uint64_t Findings::errors() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,11 @@ enum class Code : uint8_t {
   ino_recycled,
   mnode_double,
   mnode_mark,
+  // data (scrub) and what a repair did
+  data_checksum,  // a block of a file does not have the content that was written
+  data_io,        // a block of a file cannot be read
+  tree_fallback,  // the tree of an older checkpoint was taken
+  journal_lost,   // operations of the journal could not be applied
   count_,
 };
 
@@ -80,15 +86,21 @@ bool is_note(Code code);
 struct Finding {
   Code code;
   std::string text;  // a sentence with the numbers concerned
+  uint64_t ino = 0;  // whose path is to be put before the text; 0: none
 };
 
-// The findings of one check, bounded: of each code the first kPerCodeMax are kept, the others only
-// counted. Not thread-safe.
+// The findings of one check, bounded: of each code the first kPerCodeMax (or as many as asked for)
+// are kept, the others only counted. Not thread-safe.
 class Findings {
  public:
   static constexpr uint64_t kPerCodeMax = 100;
 
-  void add(Code code, std::string text);
+  explicit Findings(uint64_t per_code_max = kPerCodeMax) : per_code_max_(per_code_max) {}
+  void add(Code code, std::string text, uint64_t ino = 0);
+  // Those whose paths are to be put before texts.
+  std::vector<uint64_t> inodes() const;
+  // Puts "path: " before the texts that belong to an inode.
+  void name_inodes(const std::function<std::string(uint64_t ino)>& path);
   const std::vector<Finding>& list() const { return list_; }
   uint64_t count(Code code) const { return counts_[static_cast<size_t>(code)]; }
   uint64_t errors() const;
@@ -96,6 +108,7 @@ class Findings {
   bool clean() const { return errors() == 0; }
 
  private:
+  uint64_t per_code_max_;
   std::vector<Finding> list_;
   uint64_t counts_[static_cast<size_t>(Code::count_)] = {};
   uint64_t omitted_ = 0;

@@ -118,6 +118,7 @@ bool TreeScan::inode_item(const Key& key, ConstBytes value) {
   record.nlink = item.nlink;
   record.mode = item.mode;
   table_.inodes.push_back(record);
+  if (show_) show_(table_.inodes.size());
   check_attributes(item);
   return true;
 }

@@ -2,6 +2,7 @@
 // its neighbours of the same inode. Gathers what the second pass (links.h) needs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -21,6 +22,8 @@ class TreeScan final : public TreeWalkVisitor {
 
   bool node(const NodeInfo& info) override;
   bool item(const Key& key, ConstBytes value, BlockNo leaf) override;
+  // Called at each inode with the number of them so far.
+  void show_progress(std::function<void(uint64_t inodes)> show) { show_ = std::move(show); }
   // After the walk.
   void finish();
 
@@ -63,6 +66,7 @@ class TreeScan final : public TreeWalkVisitor {
   InodeTable& table_;
   Findings& findings_;
   Current current_;
+  std::function<void(uint64_t inodes)> show_;
   bool complete_ = true;
   uint64_t nodes_ = 0;
   uint64_t items_ = 0;

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 
+#include "base/aligned_buffer.h"
 #include "diskfs/diskfs.h"
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
@@ -60,6 +61,16 @@ class FsckTest : public ::testing::Test {
     surgeon.edit_inode(Ino(2), [](auto& item) { item.nlink = 7; });
     surgeon.finish();
   }
+  Ino file_ino() {
+    auto image = device();
+    std::string why;
+    diskfs::MountOptions options;
+    options.read_only = true;
+    auto fs = diskfs::DiskFs::mount(*image, options, &why);
+    EXPECT_TRUE(fs.ok()) << why;
+    const uint64_t hash = siphash24((*fs)->info().hash_key, "file");
+    return (*fs)->pin().reader().dirents(kRootIno, hash)->at(0).target.ino;
+  }
   int run() {
     return captured([&](FILE* out, FILE* err) { return run_fsck(options_, out, err); }, &out_, &err_);
   }
@@ -102,18 +113,134 @@ TEST_F(FsckTest, ReplaysTheJournalOtherwise) {
   EXPECT_EQ(out_.find("replayed"), std::string::npos) << out_;
 }
 
-TEST_F(FsckTest, DamageIsToldAndNotRepaired) {
+TEST_F(FsckTest, DamageIsToldAndNotRepairedWithNobodyToAsk) {
   make_volume(true);
   damage();
   std::string before = content();
   EXPECT_EQ(run(), kFsckErrorsLeft);
   EXPECT_NE(out_.find("LINK-COUNT: inode 2 "), std::string::npos) << out_;
   EXPECT_NE(out_.find("1 error,"), std::string::npos) << out_;
-  EXPECT_NE(err_.find("repair is not implemented"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("no terminal to ask at"), std::string::npos) << err_;
   EXPECT_TRUE(content() == before);
   options_.read_only = true;
   EXPECT_EQ(run(), kFsckErrorsLeft);
   EXPECT_EQ(err_, "");
+  EXPECT_TRUE(content() == before);
+}
+
+TEST_F(FsckTest, RepairsWithY) {
+  make_volume(true);
+  damage();
+  options_.yes = options_.force = true;
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
+  EXPECT_NE(out_.find("repair: LINK-COUNT: /directory"), std::string::npos) << out_;
+  EXPECT_EQ(err_, "");
+  const std::string repaired = content();
+  EXPECT_EQ(run(), kFsckClean) << out_ << err_;
+  EXPECT_TRUE(content() == repaired) << "a check of a repaired volume writes nothing";
+}
+
+TEST_F(FsckTest, AsksAtATerminal) {
+  make_volume(true);
+  damage();
+  std::string question;
+  bool answer = false;
+  options_.ask = [&](const std::string& text) {
+    question = text;
+    return answer;
+  };
+  EXPECT_EQ(run(), kFsckErrorsLeft);
+  EXPECT_NE(question.find("write this repair"), std::string::npos) << question;
+  EXPECT_NE(err_.find("as you said"), std::string::npos) << err_;
+  EXPECT_NE(out_.find("repair: LINK-COUNT"), std::string::npos) << out_;
+  answer = true;
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
+}
+
+TEST_F(FsckTest, AutomaticRepairsOnlyWithoutLoss) {
+  make_volume(true);
+  damage();
+  options_.automatic = options_.force = true;
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
+  {
+    auto image = device();
+    diskfs::ImageSurgeon surgeon(*image);
+    surgeon.edit_names(kRootIno, surgeon.hash("file"), [](auto& e) { e[0].target.ino.v = 500; });
+    surgeon.finish();
+  }
+  EXPECT_EQ(run(), kFsckErrorsLeft) << out_ << err_;
+  EXPECT_NE(out_.find("lost: DIRENT-TARGET: /file"), std::string::npos) << out_;
+  EXPECT_NE(err_.find("without -p"), std::string::npos) << err_;
+  options_.automatic = false;
+  options_.yes = true;
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
+}
+
+TEST_F(FsckTest, RefusesWhatHasNoSuperblock) {
+  make_volume(true);
+  {
+    auto image = device();
+    AlignedBuffer bad(kBlockBytes);
+    for (uint64_t place : diskfs::superblock_places(2048)) {
+      ASSERT_TRUE(image->read(BlockNo(place), bad.span()).ok());
+      bad.data()[300] ^= std::byte{1};
+      ASSERT_TRUE(image->write(BlockNo(place), bad.span()).ok());
+    }
+  }
+  options_.yes = true;
+  EXPECT_EQ(run(), kFsckErrorsLeft);
+  EXPECT_NE(err_.find("not repaired: no valid superblock"), std::string::npos) << err_;
+}
+
+TEST_F(FsckTest, DataIsReadWhenAskedFor) {
+  make_volume(true);
+  options_.data = true;
+  EXPECT_EQ(run(), kFsckClean) << out_ << err_;
+  EXPECT_NE(out_.find("3 blocks of data read, 0 damaged"), std::string::npos) << out_;
+  const Ino file = file_ino();
+  {
+    auto image = device();
+    diskfs::ImageSurgeon surgeon(*image);
+    diskfs::Mapping mapping;
+    const auto value = surgeon.get(diskfs::Key(file, diskfs::ItemType::mapping, 4));
+    ASSERT_TRUE(diskfs::decode_mapping(4, value, &mapping).ok());
+    AlignedBuffer block(kBlockBytes);
+    ASSERT_TRUE(image->read(mapping.block, block.span()).ok());
+    block.data()[17] ^= std::byte{1};
+    ASSERT_TRUE(image->write(mapping.block, block.span()).ok());
+  }
+  EXPECT_EQ(run(), kFsckErrorsLeft) << out_ << err_;
+  EXPECT_NE(out_.find("DATA-CHECKSUM: /file: 1 of its blocks are damaged, the first at page 4"),
+            std::string::npos)
+      << out_;
+  options_.data = false;
+  EXPECT_EQ(run(), kFsckClean) << out_ << err_;
+}
+
+TEST_F(FsckTest, OneObjectOfJson) {
+  make_volume(true);
+  damage();
+  options_.yes = options_.json = true;
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
+  EXPECT_EQ(out_.find("{\"path\":\""), 0u) << out_;
+  EXPECT_NE(out_.find("\"exit\":1,"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("\"findings\":[{\"code\":\"LINK-COUNT\",\"note\":false,"), std::string::npos)
+      << out_;
+  EXPECT_NE(out_.find("\"repairs\":[{\"code\":\"LINK-COUNT\""), std::string::npos) << out_;
+  EXPECT_EQ(out_.find('\n'), out_.size() - 1) << out_;
+}
+
+TEST_F(FsckTest, ProgressForPrograms) {
+  make_volume(true);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  options_.progress_fd = ends[1];
+  EXPECT_EQ(run(), kFsckClean) << out_ << err_;
+  close(ends[1]);
+  char text[4096] = {};
+  EXPECT_GT(read(ends[0], text, sizeof text - 1), 0);
+  close(ends[0]);
+  EXPECT_NE(std::string(text).find("1 9 9 " + options_.path + "\n"), std::string::npos) << text;
 }
 
 TEST_F(FsckTest, AutomaticPassesWhatWasUnmountedInOrder) {
@@ -122,7 +249,7 @@ TEST_F(FsckTest, AutomaticPassesWhatWasUnmountedInOrder) {
   options_.automatic = true;
   EXPECT_EQ(run(), kFsckClean) << out_ << err_;
   options_.force = true;
-  EXPECT_EQ(run(), kFsckErrorsLeft);
+  EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
   options_.force = false;
   make_volume(false);
   EXPECT_EQ(run(), kFsckClean) << out_ << err_;
