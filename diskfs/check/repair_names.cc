@@ -15,7 +15,10 @@ namespace scalefs::diskfs {
 
 namespace {
 
+constexpr uint32_t kModeBits = 0177777;
+
 bool known_type(uint32_t mode) {
+  if (mode > kModeBits) return false;
   return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ||
          S_ISFIFO(mode) || S_ISSOCK(mode);
 }
@@ -159,6 +162,7 @@ void RepairNames::fix_modes() {
     if (ino == kRootIno.v) continue;
     const RepairInode& inode = *tables_.find(ino);
     uint32_t format = uint32_t{type} << 12;
+    if (known_type(inode.item.mode & kModeBits)) format = inode.item.mode & S_IFMT;
     if (inode.has_entries) format = S_IFDIR;
     if (format == 0) format = S_IFREG;
     InodeItem item = inode.item;

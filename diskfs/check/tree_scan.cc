@@ -27,6 +27,7 @@ Code code_of(NodeFault fault) {
 }
 
 bool known_type(uint32_t mode) {
+  if (mode > 0177777) return false;
   return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ||
          S_ISFIFO(mode) || S_ISSOCK(mode);
 }

@@ -106,7 +106,7 @@ TEST_F(RepairRandom, AnyItemWithOtherBytes) {
                     return Status();
                   }).ok());
   ASSERT_GT(items.size(), 100u);
-  for (size_t round = 0; round < 150; ++round) {
+  for (size_t round = 0; round < 400; ++round) {
     SCOPED_TRACE(fmt::format("round {}", round));
     auto device = device_.clone();
     std::string why;
