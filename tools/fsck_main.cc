@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <iostream>
+#include <cstring>
 #include <string>
 
 #include "tools/command_line.h"
@@ -19,9 +19,12 @@ constexpr const char* kFooter =
     "damaged data was found; 8 the check could not be made; 16 usage.";
 
 bool ask_at_terminal(const std::string& question) {
-  std::cout << question << " [y/N]? " << std::flush;
-  std::string answer;
-  return std::getline(std::cin, answer) && (answer == "y" || answer == "Y" || answer == "yes");
+  printf("%s [y/N]? ", question.c_str());
+  fflush(stdout);
+  char answer[16] = {};
+  if (fgets(answer, sizeof answer, stdin) == nullptr) return false;
+  const std::string text(answer, strcspn(answer, "\n"));
+  return text == "y" || text == "Y" || text == "yes";
 }
 
 }  // namespace
