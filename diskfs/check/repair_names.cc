@@ -130,15 +130,16 @@ void RepairNames::fix_root() {
   RepairInode* root = tables_.find(kRootIno.v);
   InodeItem item;
   if (root != nullptr && root->stored) item = root->item;
-  if (root != nullptr && root->stored && S_ISDIR(item.mode) && item.mnode == kRootMnode &&
-      item.parent_ino == kRootIno && item.parent_mnode == kRootMnode) {
+  const bool directory = known_type(item.mode) && S_ISDIR(item.mode);
+  if (directory && item.mnode == kRootMnode && item.parent_ino == kRootIno &&
+      item.parent_mnode == kRootMnode) {
     return;
   }
   if (root == nullptr || !root->stored) {
     item.mode = S_IFDIR | 0755;
     item.nlink = 2;
   }
-  if (!S_ISDIR(item.mode)) item.mode = S_IFDIR | (item.mode & 07777);
+  if (!known_type(item.mode) || !S_ISDIR(item.mode)) item.mode = S_IFDIR | (item.mode & 07777);
   item.mnode = kRootMnode;
   item.parent_ino = kRootIno;
   item.parent_mnode = kRootMnode;
