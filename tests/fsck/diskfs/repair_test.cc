@@ -9,6 +9,7 @@
 #include "diskfs/crash_image.h"
 #include "diskfs/fault_device.h"
 #include "diskfs/memory_device.h"
+#include "tests/support/image_programs.h"
 #include "tests/support/image_surgeon.h"
 #include "tests/support/random_volume.h"
 #include "tests/support/repair_damages.h"
@@ -187,6 +188,29 @@ TEST_P(RepairTest, MayBeCutShort) {
 
 INSTANTIATE_TEST_SUITE_P(Damages, RepairTest, ::testing::Range(size_t{0}, repair_damages().size()),
                          [](const auto& param) { return repair_damages()[param.param].name; });
+
+// The reader that was written from FORMAT.md alone takes repaired volumes, and finds all their paths.
+TEST(Repair, AnIndependentReaderTakesTheResult) {
+  for (const std::string name : {"LeafFlipped", "RootNodeFlipped", "NameOfDirectoryGone",
+                                 "NewestSuperblockBeforeAJournal"}) {
+    SCOPED_TRACE(name);
+    RepairSample sample;
+    bool made = false;
+    for (const RepairDamage& damage : repair_damages()) {
+      if (damage.name != name) continue;
+      damage.make(sample);
+      made = true;
+    }
+    ASSERT_TRUE(made);
+    std::string why;
+    auto repaired = repair_volume(sample.device, {}, &why);
+    ASSERT_TRUE(repaired.ok() && repaired->repaired) << why;
+    const testing::ImageFile image(sample.device);
+    const testing::ProgramResult result = testing::run_reader(SCALEFS_SOURCE_DIR, image);
+    EXPECT_EQ(result.status, 0) << result.error;
+    EXPECT_EQ(result.lines.size(), take_snapshot(sample.device).size());
+  }
+}
 
 TEST(Repair, DeclinedLeavesTheVolumeAsItWas) {
   RepairSample sample;
