@@ -152,14 +152,16 @@ struct alignas(64) Mnode {
   // The last stamp that was given under change_lock to a change that does not raise `stamp`: of xattrs
   // alone, and of data. Protected by change_lock.
   Stamp change_stamp = 0;
-  // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
-  // yet. Release store under change_lock, acquire load under an EpochGuard.
-  Atomic<const XattrSet*> xattrs{nullptr};
 
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
   // no record carries and no dirty page will bring into one.
   alignas(64) ListLink dirty_link;
   Atomic<bool> times_unlogged{false};
+  // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
+  // yet. Release store under change_lock, acquire load under an EpochGuard. Who reads xattrs writes nothing, so
+  // they stand apart from the lock.
+  alignas(64) Atomic<const XattrSet*> xattrs{nullptr};
+
   // --- lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
   int64_t base_lookups = 0;
   bool queued_for_review = false;
