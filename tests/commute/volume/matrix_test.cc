@@ -72,8 +72,8 @@ void run_matrix(const Slice& slice) {
   EXPECT_LE(matrix.conflicting() * 1000, slice.conflicting_max * matrix.cases());
 }
 
-TEST(Matrix, Memory) { run_matrix({VolumeKind::memory, "memory", 30, 15'000, 545, 55}); }
-TEST(Matrix, Disk) { run_matrix({VolumeKind::disk, "disk", 12, 6'000, 545, 90}); }
+TEST(Matrix, Memory) { run_matrix({VolumeKind::memory, "memory", 30, 15'000, 545, 30}); }
+TEST(Matrix, Disk) { run_matrix({VolumeKind::disk, "disk", 12, 6'000, 545, 58}); }
 
 }  // namespace
 }  // namespace scalefs::matrix
