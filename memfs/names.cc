@@ -248,6 +248,8 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   const uint64_t hash = hash_name(impl, name);
   SCALEFS_TRY(const NameValue present, resolve(impl, *directory, hash, name));
   if (present) return Errno(EEXIST);
+  // Before the lock, whose line a call that fails shall not write; looked at again under it.
+  if (!target->tmpfile.load(relaxed) && impl.deltas.read(*target).nlink <= 0) return Errno(ENOENT);
 
   const uint64_t cost = kRecordCost + name.size();
   Reservation room(impl);
