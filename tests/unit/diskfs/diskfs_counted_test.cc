@@ -58,14 +58,15 @@ TEST(DiskFsCounted, TwoHundredThousandFiles) {
   const uint64_t read_before = device.blocks(FaultDevice::Call::read);
   fs = mount_or_fail(device);
   ASSERT_TRUE(fs);
-  const std::string name = "file123456";
+  constexpr uint64_t kLookedUp = kFiles / 2 + 3456;
+  const std::string name = fmt::format("file{:06}", kLookedUp);
   const auto found =
       fs->pin().reader().dirents(kRootIno, siphash24(fs->info().hash_key, name));
   ASSERT_TRUE(found.ok() && found->size() == 1);
   const Ino ino = (*found)[0].target.ino;
   const auto item = fs->pin().reader().inode(ino);
   ASSERT_TRUE(item.ok());
-  EXPECT_EQ(item->mnode, file_item(123456).mnode);
+  EXPECT_EQ(item->mnode, file_item(kLookedUp).mnode);
   const uint64_t read = device.blocks(FaultDevice::Call::read) - read_before;
   EXPECT_LT(read, (2u << 20) / kBlockBytes);
 
