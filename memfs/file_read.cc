@@ -90,7 +90,7 @@ Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {
       const uint64_t ahead = pages_of(at + (to.size() - done)) - (at >> kBlockShift) - 1;
       const Status loaded = load_page(at >> kBlockShift, ahead);
       if (loaded.ok()) continue;
-      if (done > 0) break;
+      // Also behind good pages: a short answer says that the file ends there.
       return loaded.error();
     }
     if (copy.kind == PageCopy::Kind::bytes) {

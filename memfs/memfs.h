@@ -93,7 +93,7 @@ class MemFs {
   Status removexattr(MnodeNo mnode, std::string_view name);
 
   // --- data
-  // Fills up to to.size() bytes; fewer only at the end of the file.
+  // Fills up to to.size() bytes; fewer only at the file's end: one page that cannot be had fails it all.
   Result<size_t> read(MnodeNo file, uint64_t offset, Bytes to);
   // All of it, or an error (a part, when room or memory ended after a part). EFBIG beyond kFileBytesMax.
   Result<size_t> write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid = false);

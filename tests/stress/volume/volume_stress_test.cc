@@ -2,6 +2,7 @@
 // Every caller keeps a model of its own directory; files that all share are checked for torn blocks.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -42,7 +43,7 @@ class Caller {
     for (const auto& [name, file] : files_) {
       const MnodeNo found = m_.find(dir_name_ + "/" + name);
       ASSERT_EQ(found, file.mnode);
-      ASSERT_EQ(m_.read(found), file.content) << dir_name_ << "/" << name;
+      expect_same(m_.read(found), file.content, dir_name_ + "/" + name);
     }
   }
   // What was made durable last; later calls may have come through too.
@@ -51,11 +52,24 @@ class Caller {
       if (!file.was_synced || file.content != file.synced) continue;
       const MnodeNo found = m_.find(dir_name_ + "/" + name);
       ASSERT_EQ(found, file.mnode) << dir_name_ << "/" << name;
-      ASSERT_EQ(m_.read(found), file.synced) << dir_name_ << "/" << name;
+      expect_same(m_.read(found), file.synced, dir_name_ + "/" + name);
     }
   }
 
  private:
+  // Contents are long: the first difference says enough.
+  static void expect_same(const std::string& is, const std::string& expected,
+                          const std::string& path) {
+    const size_t common = std::min(is.size(), expected.size());
+    const auto at = static_cast<size_t>(
+        std::mismatch(is.begin(), is.begin() + static_cast<ptrdiff_t>(common), expected.begin())
+            .first -
+        is.begin());
+    EXPECT_TRUE(is == expected) << path << ": " << is.size() << " bytes, expected "
+                                << expected.size() << "; they differ from byte " << at << " on: '"
+                                << is.substr(at, 8) << "', expected '" << expected.substr(at, 8)
+                                << "'";
+  }
   // True when the call was accepted; a volume that ends stops the caller.
   bool accepted(int code) {
     if (code == EIO || code == EROFS) stopped_ = true;
@@ -90,7 +104,7 @@ class Caller {
     const auto got = m_.fs().read(file.mnode, 0, std::as_writable_bytes(std::span(text)));
     if (!accepted(got.code())) return;
     text.resize(*got);
-    EXPECT_EQ(text, file.content);
+    expect_same(text, file.content, dir_name_ + "/" + name + " while it runs");
   }
   void create() {
     const std::string name = "f" + std::to_string(next_++);

@@ -298,6 +298,8 @@ TEST_F(DataBackendTest, ADamagedBlockIsAskedForOnceMore) {
   EXPECT_EQ(fs_->read(f, 0, Bytes(&byte, 1)).code(), EUCLEAN);
   EXPECT_EQ(write(f, 1, "b"), EUCLEAN) << "a part of a page that cannot be read";
   EXPECT_EQ(write(f, 0, pages(1, 'b')), 0) << "a whole one can be replaced";
+  std::vector<std::byte> both(2 * kBlockBytes);
+  EXPECT_EQ(fs_->read(f, 0, both).code(), EUCLEAN) << "good bytes alone would be a short file";
   disk_.fail_reads(0);
   EXPECT_EQ(read(f, kBlockBytes - 1, 2), "ba");
 }
