@@ -51,8 +51,10 @@ if("_record" IN_LIST SCALEFS_VARIANTS)
     ${recorder}/recorder.cc ${recorder}/describe.cc)
   target_compile_definitions(scalefs_recorder PRIVATE SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(scalefs_recorder PUBLIC scalefs_base_record)
-  # tests/commute/matrix: what the tests of pairs of calls are made of.
-  file(GLOB matrix_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/commute/matrix/*.cc)
+  # tests/commute/matrix: what the tests of pairs of calls are made of; tests/commute/simulation: the
+  # same of the simulated caches.
+  file(GLOB matrix_sources CONFIGURE_DEPENDS
+    ${CMAKE_SOURCE_DIR}/tests/commute/matrix/*.cc ${CMAKE_SOURCE_DIR}/tests/commute/simulation/*.cc)
   add_library(scalefs_commute_matrix STATIC EXCLUDE_FROM_ALL ${matrix_sources})
   target_link_libraries(scalefs_commute_matrix PUBLIC
     scalefs_recorder scalefs_test_support_record scalefs_volume_record)

@@ -1,0 +1,224 @@
+#include "tests/commute/simulation/simulation.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/core.h"
+#include "diskfs/memory_device.h"
+#include "tests/support/volumes.h"
+
+namespace scalefs::simulation {
+namespace {
+
+constexpr uint64_t kDiskBytes = uint64_t{8} << 30;  // sparse
+constexpr int64_t kRoundNs = 1'000'000;
+
+// A volume with what the cores share, made by a core that takes no part.
+class Stage {
+ public:
+  Stage(On on, int cores) : builder_(cores), cores_before_(core_count()) {
+    set_core_count_for_test(static_cast<uint32_t>(cores) + 1);
+    move_clock();
+    record::run_on(builder_, [&] { build(on, cores); });
+  }
+  ~Stage() {
+    record::run_on(builder_, [&] {
+      volume_->shutdown();
+      volume_.reset();
+    });
+    set_wall_for_test(-1);
+    set_core_count_for_test(cores_before_);
+  }
+  const Shared& shared() const { return shared_; }
+  void move_clock() {
+    now_ += kRoundNs;
+    set_wall_for_test(now_);
+  }
+
+ private:
+  void build(On on, int cores) {
+    volume::VolumeOptions options;
+    options.threads = false;
+    if (on == On::memory) {
+      volume_ = volume::Volume::memory(options);
+    } else {
+      device_ = testing::formatted_device(kDiskBytes);
+      std::string why;
+      auto mounted = volume::Volume::mount(*device_, options, &why);
+      SCALEFS_CHECK(mounted.ok());
+      volume_ = std::move(*mounted);
+    }
+    shared_.volume = volume_.get();
+    shared_.cores = cores;
+    shared_.calls = kWarmCalls + kCountedCalls;
+    auto& fs = volume_->fs();
+    auto dir = fs.mkdir(kRootMnode, "shared", 0755, {});
+    auto file = fs.create(kRootMnode, "shared-file", 0644, true, {});
+    SCALEFS_CHECK(dir.ok() && file.ok());
+    shared_.dir = dir->attr.mnode;
+    shared_.file = file->attr.mnode;
+    const int names = cores * 128 + 512;
+    for (const bool made : {true, false}) {
+      for (int i = 0; i < names; ++i) {
+        const std::string name = fmt::format("grow{}", i);
+        if (!made) {
+          SCALEFS_CHECK(fs.unlink(shared_.dir, name).ok());
+          continue;
+        }
+        auto entry = fs.mknod(shared_.dir, name, S_IFIFO | 0600, 0, {});
+        SCALEFS_CHECK(entry.ok());
+        fs.forget(entry->attr.mnode, 1);
+      }
+    }
+    settle();
+  }
+  void settle() {
+    for (int i = 0; i < 8 && volume_->step_maintenance(); ++i) {
+    }
+    if (device_ == nullptr) return;
+    SCALEFS_CHECK(volume_->sync().ok());
+    while (volume_->step_checkpoint()) {
+    }
+  }
+
+  const int builder_;
+  const uint32_t cores_before_;
+  std::unique_ptr<diskfs::MemoryDevice> device_;
+  std::unique_ptr<volume::Volume> volume_;
+  Shared shared_;
+  int64_t now_ = 10'000'000'000;
+};
+
+}  // namespace
+
+double Outcome::worst_share() const {
+  return misses == 0 ? 0 : static_cast<double>(lines.front().misses) / static_cast<double>(misses);
+}
+
+Outcome simulate(const Workload& workload, On on, int cores) {
+  Stage stage(on, cores);
+  std::vector<std::unique_ptr<Work>> works;
+  for (int core = 0; core < cores; ++core) {
+    record::run_on(core, [&] {
+      works.push_back(workload.make(stage.shared(), core));  // in the core's own memory
+      works.back()->prepare();
+    });
+  }
+  Caches caches;
+  record::clear();
+  for (int i = 0; i < kWarmCalls + kCountedCalls; ++i) {
+    stage.move_clock();
+    for (int core = 0; core < cores; ++core) {
+      Work& work = *works[static_cast<size_t>(core)];
+      record::run_on(core, [&] {
+        work.ready(i);
+        record::start(core);
+        work.call();
+        record::stop();
+        work.done();
+      });
+      caches.call(core, record::accesses(core), i >= kWarmCalls);
+      record::clear();
+    }
+  }
+  Outcome outcome;
+  outcome.calls = static_cast<uint64_t>(cores) * kCountedCalls;
+  outcome.misses = caches.misses();
+  std::vector<record::Access> examples;
+  for (const auto& [line, missed] : caches.missed()) examples.push_back(missed.example);
+  record::prefetch(examples);
+  for (const auto& [line, missed] : caches.missed()) {
+    outcome.lines.push_back({missed.misses, record::object_of(line * record::kLineBytes),
+                             record::place_of(missed.example)});
+  }
+  std::stable_sort(outcome.lines.begin(), outcome.lines.end(),
+                   [](const MissedLine& a, const MissedLine& b) { return a.misses > b.misses; });
+  for (int core = 0; core < cores; ++core)
+    record::run_on(core, [&] { works[static_cast<size_t>(core)].reset(); });
+  return outcome;
+}
+
+std::string table(const std::vector<int>& cores, const std::vector<Row>& rows) {
+  std::string text = "Remote misses a call, by number of cores\n\n        ";
+  for (const int count : cores) text += fmt::format("{:>8}", count);
+  text += "   worst line\n";
+  for (const Row& row : rows) {
+    text += fmt::format("{:<8}", row.name);
+    for (const Outcome& outcome : row.outcomes)
+      text += fmt::format("{:>8.2f}", outcome.misses_a_call());
+    text += fmt::format("{:>11.1f} %\n", 100 * row.outcomes.back().worst_share());
+  }
+  // Lines of one kind (one place, one sort of object) together, for the largest number of cores.
+  constexpr size_t kPlaces = 8;
+  for (const Row& row : rows) {
+    const Outcome& last = row.outcomes.back();
+    if (last.misses == 0) continue;
+    text += fmt::format("\n{} on {} cores: {} misses in {} calls\n", row.name, cores.back(),
+                        last.misses, last.calls);
+    std::map<std::string, std::pair<uint64_t, uint64_t>> kinds;
+    for (const MissedLine& line : last.lines) {
+      auto& kind = kinds[line.place + " on " + line.object];
+      kind.first += line.misses;
+      ++kind.second;
+    }
+    std::vector<std::pair<std::string, std::pair<uint64_t, uint64_t>>> sorted(kinds.begin(),
+                                                                              kinds.end());
+    std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+      return a.second.first > b.second.first;
+    });
+    for (size_t i = 0; i < sorted.size() && i < kPlaces; ++i) {
+      text += fmt::format("{:>8} on {} lines: {}\n", sorted[i].second.first, sorted[i].second.second,
+                          sorted[i].first);
+    }
+  }
+  return text;
+}
+
+std::string picture(const std::vector<int>& cores, const std::vector<Row>& rows) {
+  constexpr int kColumns = 4, kWidth = 220, kHeight = 150, kLeft = 40, kTop = 28, kBottom = 26;
+  const int lines = (static_cast<int>(rows.size()) + kColumns - 1) / kColumns;
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" "
+      "font-family=\"sans-serif\" font-size=\"10\">\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+      "<text x=\"8\" y=\"16\" font-size=\"13\">Remote misses a call, by number of simulated cores</text>\n",
+      kColumns * kWidth + 10, lines * kHeight + 30);
+  const double decades = std::log2(static_cast<double>(cores.back()));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int x0 = static_cast<int>(i) % kColumns * kWidth + kLeft;
+    const int y0 = static_cast<int>(i) / kColumns * kHeight + 24 + kTop;
+    const int width = kWidth - kLeft - 14, height = kHeight - kTop - kBottom;
+    double top = 1;
+    for (const Outcome& outcome : rows[i].outcomes) top = std::max(top, outcome.misses_a_call());
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" font-weight=\"bold\">{}</text>\n", x0, y0 - 6,
+                       rows[i].name);
+    svg += fmt::format("<path d=\"M{0} {1}V{2}H{3}\" fill=\"none\" stroke=\"black\"/>\n", x0, y0,
+                       y0 + height, x0 + width);
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{:.0f}</text>\n", x0 - 4, y0 + 8,
+                       std::ceil(top));
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">0</text>\n", x0 - 4, y0 + height);
+    std::string points;
+    for (size_t j = 0; j < cores.size(); ++j) {
+      const double x =
+          x0 + width * (decades == 0 ? 0 : std::log2(static_cast<double>(cores[j])) / decades);
+      const double y =
+          y0 + height * (1 - rows[i].outcomes[j].misses_a_call() / std::ceil(top));
+      points += fmt::format("{:.1f},{:.1f} ", x, y);
+      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2\"/>\n", x, y);
+      if (j == 0 || j + 1 == cores.size() || j == cores.size() / 2) {
+        svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x,
+                           y0 + height + 14, cores[j]);
+      }
+    }
+    svg += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"black\"/>\n", points);
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace scalefs::simulation
