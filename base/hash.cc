@@ -47,7 +47,7 @@ constexpr size_t kShortLaneBytes = 168;
 
 using Matrix = std::array<uint32_t, 32>;  // column i is the image of bit i
 
-constexpr uint32_t apply(const Matrix& matrix, uint32_t vector) {
+constexpr uint32_t times(const Matrix& matrix, uint32_t vector) {
   uint32_t sum = 0;
   for (size_t i = 0; vector != 0; ++i, vector >>= 1)
     if ((vector & 1) != 0) sum ^= matrix[i];
@@ -55,7 +55,7 @@ constexpr uint32_t apply(const Matrix& matrix, uint32_t vector) {
 }
 constexpr Matrix multiply(const Matrix& a, const Matrix& b) {
   Matrix product{};
-  for (size_t i = 0; i < 32; ++i) product[i] = apply(a, b[i]);
+  for (size_t i = 0; i < 32; ++i) product[i] = times(a, b[i]);
   return product;
 }
 
@@ -74,7 +74,7 @@ constexpr ShiftTable make_shift(size_t bytes) {
   }
   ShiftTable table{};
   for (uint32_t k = 0; k < 4; ++k)
-    for (uint32_t b = 0; b < 256; ++b) table[k][b] = apply(power, b << (8 * k));
+    for (uint32_t b = 0; b < 256; ++b) table[k][b] = times(power, b << (8 * k));
   return table;
 }
 constexpr ShiftTable kLongShift = make_shift(kLongLaneBytes);

@@ -3,8 +3,6 @@
 # engine room is built a second time with SCALEFS_SCHEDULE for the seeded-interleaving tests, and a third
 # time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
 # (tests/commute/recorder); no thread sanitizer is linked, and the engine must not think that one is.
-find_package(fmt REQUIRED)
-find_package(Threads REQUIRED)
 
 # Also for whoever includes the engine's headers: an inline function has one copy in a program.
 set(SCALEFS_RECORD_OPTIONS
@@ -40,6 +38,15 @@ function(scalefs_room name)
       target_link_libraries(${target} ${visibility} scalefs_${needed}${variant})
     endforeach()
     target_link_libraries(${target} ${visibility} ${ROOM_LIBRARIES} scalefs_flags)
+    if(sources AND (SCALEFS_SANITIZE OR NOT variant STREQUAL ""))
+      scalefs_compile_together(${target})
+    elseif(sources)
+      scalefs_use_precompiled(${target} engine)
+    endif()
+    if(sources AND variant STREQUAL "_sched" AND SCALEFS_FAST_BUILD)
+      # Its threads run one at a time: it measures nothing.
+      target_compile_options(${target} PRIVATE -O1 -g1)
+    endif()
     if(variant STREQUAL "_sched")
       target_compile_definitions(${target} ${visibility} SCALEFS_SCHEDULE=1)
       set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)

@@ -8,8 +8,6 @@ namespace scalefs::diskfs {
 
 namespace {
 
-constexpr size_t kKeyBytes = 17;
-
 std::byte* leaf_slot(std::byte* page, size_t index) {
   return page + kNodeHeaderBytes + index * kLeafSlotBytes;
 }

@@ -7,8 +7,6 @@ namespace scalefs::diskfs {
 
 namespace {
 
-constexpr size_t kKeyBytes = 17;
-
 const std::byte* leaf_slot(const std::byte* page, uint32_t index) {
   return page + kNodeHeaderBytes + index * kLeafSlotBytes;
 }

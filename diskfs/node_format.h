@@ -60,8 +60,9 @@ inline constexpr uint32_t kNodeMagic = 0x4e544653;  // "SFTN"
 inline constexpr uint32_t kTreeHeightMax = 12;
 inline constexpr size_t kNodeHeaderBytes = 48;
 inline constexpr size_t kNodeCapacity = kBlockBytes - kNodeHeaderBytes;
-inline constexpr size_t kLeafSlotBytes = 21;   // key 17, value offset 2, value length 2
-inline constexpr size_t kChildEntryBytes = 37;  // key 17, block 8, generation 8, crc 4
+inline constexpr size_t kKeyBytes = 17;  // inode 8, type 1, offset 8
+inline constexpr size_t kLeafSlotBytes = kKeyBytes + 4;     // value offset 2, value length 2
+inline constexpr size_t kChildEntryBytes = kKeyBytes + 20;  // block 8, generation 8, crc 4
 inline constexpr size_t kChildrenMax = kNodeCapacity / kChildEntryBytes;
 // Two items of the largest size fit in a leaf, so that one insertion splits a leaf into two at most.
 inline constexpr size_t kItemValueMax = kNodeCapacity / 2 - kLeafSlotBytes;

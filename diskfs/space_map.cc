@@ -11,15 +11,6 @@
 
 namespace scalefs::diskfs {
 
-namespace {
-
-Errno bad(std::string* why, std::string text) {
-  *why = std::move(text);
-  return Errno(EUCLEAN);
-}
-
-}  // namespace
-
 SpaceMap::SpaceMap(const Geometry& geometry, const Uuid& uuid)
     : geometry_(geometry),
       uuid_(uuid),
@@ -114,7 +105,7 @@ Status SpaceMap::load_table(BlockDevice& device, const TableRef& ref, std::strin
     return read;
   }
   if (crc32c(table.data(), table.size()) != ref.crc) {
-    return bad(why, fmt::format("the group table at block {} is damaged", first));
+    return damaged(why, fmt::format("the group table at block {} is damaged", first));
   }
   for (uint64_t i = 0; i < geometry_.table_blocks; ++i) {
     RawTableHeader header;
@@ -123,7 +114,7 @@ Status SpaceMap::load_table(BlockDevice& device, const TableRef& ref, std::strin
                  std::memcmp(header.uuid, uuid_.data(), uuid_.size()) == 0 &&
                  header.own_block == first + i && header.generation == ref.generation &&
                  header.group_count == geometry_.group_count;
-    if (!right) return bad(why, fmt::format("block {} is not of this group table", first + i));
+    if (!right) return damaged(why, fmt::format("block {} is not of this group table", first + i));
   }
   for (uint64_t g = 0; g < geometry_.group_count; ++g) {
     RawTableEntry raw;
@@ -149,7 +140,7 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
   if (state.generation == 0) {
     make_blank(group);
     if (state.crc == 0 && state.copy == 0 && state.free == count_free(group)) return {};
-    return bad(why, fmt::format("group {} has no map, but blocks in use", group));
+    return damaged(why, fmt::format("group {} has no map, but blocks in use", group));
   }
   Status read = device.read(BlockNo(first), bits);
   if (!read.ok()) {
@@ -157,10 +148,10 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
     return read;
   }
   if (crc32c(bits.data(), bits.size()) != state.crc) {
-    return bad(why, fmt::format("the map of group {} at block {} is damaged", group, first));
+    return damaged(why, fmt::format("the map of group {} at block {} is damaged", group, first));
   }
   if (state.generation > generation_max) {
-    return bad(why, fmt::format("the map of group {} is from the future", group));
+    return damaged(why, fmt::format("the map of group {} is from the future", group));
   }
   uint64_t low = group * geometry_.group_blocks;
   uint64_t bit_count = group_bytes_ * 8;
@@ -173,10 +164,10 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
   uint64_t data_from = std::clamp(geometry_.data_first, low, low + geometry_.group_blocks) - low;
   uint64_t data_to = std::clamp(geometry_.data_end, low, low + geometry_.group_blocks) - low;
   if (!must_be_used(0, data_from) || !must_be_used(std::max(data_from, data_to), bit_count)) {
-    return bad(why, fmt::format("the map of group {} calls blocks free that hold no data", group));
+    return damaged(why, fmt::format("the map of group {} calls blocks free that hold no data", group));
   }
   if (count_free(group) != state.free) {
-    return bad(why, fmt::format("the map of group {} has {} free blocks, the table says {}", group,
+    return damaged(why, fmt::format("the map of group {} has {} free blocks, the table says {}", group,
                                 count_free(group), state.free));
   }
   return {};

@@ -14,11 +14,6 @@ namespace scalefs::diskfs {
 
 namespace {
 
-Errno bad(std::string* why, std::string text) {
-  *why = std::move(text);
-  return Errno(EUCLEAN);
-}
-
 void set_geometry(const Geometry& g, RawSuperblock* raw) {
   raw->block_count = g.block_count;
   raw->group_blocks = g.group_blocks;
@@ -34,20 +29,20 @@ void set_geometry(const Geometry& g, RawSuperblock* raw) {
 Result<Geometry> get_geometry(const RawSuperblock& raw, std::string* why) {
   auto g = make_geometry(raw.block_count, raw.group_blocks, raw.journal_blocks);
   if (!g) {
-    return bad(why, fmt::format("impossible geometry: {} blocks, groups of {}, a journal of {}",
+    return damaged(why, fmt::format("impossible geometry: {} blocks, groups of {}, a journal of {}",
                                 raw.block_count, raw.group_blocks, raw.journal_blocks));
   }
   bool same = raw.group_count == g->group_count && raw.journal_first == g->journal_first &&
               raw.table_first[0] == g->table_first[0] && raw.table_first[1] == g->table_first[1] &&
               raw.table_blocks == g->table_blocks;
-  if (!same) return bad(why, "the places of journal and group tables contradict the geometry");
+  if (!same) return damaged(why, "the places of journal and group tables contradict the geometry");
   return *g;
 }
 
 Status check_label(const RawSuperblock& raw, std::string* label, std::string* why) {
   const char* end = std::find(raw.label, raw.label + kLabelBytesMax, '\0');
   if (std::any_of(end, raw.label + kLabelBytesMax, [](char c) { return c != '\0'; })) {
-    return bad(why, "bytes follow the end of the label");
+    return damaged(why, "bytes follow the end of the label");
   }
   label->assign(static_cast<const char*>(raw.label), end);
   return {};
@@ -56,27 +51,27 @@ Status check_label(const RawSuperblock& raw, std::string* label, std::string* wh
 // Bounds of what a checkpoint says about itself.
 Status check_state(const Superblock& sb, std::string* why) {
   const Geometry& g = sb.geometry;
-  if (sb.generation == 0) return bad(why, "generation 0");
-  if ((sb.state & ~kStateKnown) != 0) return bad(why, "unknown state bits");
-  if (sb.table.copy > 1) return bad(why, "the valid group table is neither 0 nor 1");
-  if (sb.table.generation > sb.generation) return bad(why, "the group table is from the future");
+  if (sb.generation == 0) return damaged(why, "generation 0");
+  if ((sb.state & ~kStateKnown) != 0) return damaged(why, "unknown state bits");
+  if (sb.table.copy > 1) return damaged(why, "the valid group table is neither 0 nor 1");
+  if (sb.table.generation > sb.generation) return damaged(why, "the group table is from the future");
   const TreeRoot& root = sb.root;
-  if (root.height > kTreeHeightMax) return bad(why, "the tree is too high");
+  if (root.height > kTreeHeightMax) return damaged(why, "the tree is too high");
   if (root.height == 0 && (root.block.v != 0 || root.crc != 0 || root.generation != 0)) {
-    return bad(why, "an empty tree with a root");
+    return damaged(why, "an empty tree with a root");
   }
   if (root.height > 0 && !g.is_data(root.block.v)) {
-    return bad(why, fmt::format("the tree's root {} is outside the data area", root.block.v));
+    return damaged(why, fmt::format("the tree's root {} is outside the data area", root.block.v));
   }
-  if (root.generation > sb.generation) return bad(why, "the tree's root is from the future");
-  if (sb.journal_scan >= g.journal_blocks) return bad(why, "the journal position is outside it");
-  if (sb.covered_seq == 0 && sb.covered_crc != 0) return bad(why, "a batch before the first");
-  if (sb.next_ino < 2 || sb.next_ino > kInoMax + 1) return bad(why, "impossible next inode number");
+  if (root.generation > sb.generation) return damaged(why, "the tree's root is from the future");
+  if (sb.journal_scan >= g.journal_blocks) return damaged(why, "the journal position is outside it");
+  if (sb.covered_seq == 0 && sb.covered_crc != 0) return damaged(why, "a batch before the first");
+  if (sb.next_ino < 2 || sb.next_ino > kInoMax + 1) return damaged(why, "impossible next inode number");
   uint64_t inos = sb.next_ino - 1;
   if (sb.inode_count > inos || sb.free_ino_count > inos - sb.inode_count) {
-    return bad(why, "more inodes than numbers were given out");
+    return damaged(why, "more inodes than numbers were given out");
   }
-  if (sb.free_blocks > g.data_blocks()) return bad(why, "more free blocks than there are");
+  if (sb.free_blocks > g.data_blocks()) return damaged(why, "more free blocks than there are");
   return {};
 }
 
@@ -128,9 +123,9 @@ Result<Superblock> decode_superblock(std::span<const std::byte, kBlockBytes> fro
     *why = "no scalefs signature";
     return Errno(EINVAL);
   }
-  if (raw.crc != crc32c(&raw, offsetof(RawSuperblock, crc))) return bad(why, "checksum mismatch");
+  if (raw.crc != crc32c(&raw, offsetof(RawSuperblock, crc))) return damaged(why, "checksum mismatch");
   if (raw.own_block != own_block) {
-    return bad(why, fmt::format("written for block {}", raw.own_block));
+    return damaged(why, fmt::format("written for block {}", raw.own_block));
   }
   uint64_t unknown = raw.feature_incompat & ~kKnownIncompat;
   if (raw.version_major != kFormatMajor || unknown != 0) {
@@ -140,7 +135,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte, kBlockBytes> fro
                              raw.version_major, raw.version_minor, kFormatMajor);
     return Errno(ENOTSUP);
   }
-  if (raw.block_bytes != kBlockBytes) return bad(why, "another block size");
+  if (raw.block_bytes != kBlockBytes) return damaged(why, "another block size");
   Superblock sb;
   sb.version_minor = raw.version_minor;
   std::copy(std::begin(raw.uuid), std::end(raw.uuid), sb.uuid.begin());

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/hash.h"
@@ -140,6 +141,12 @@ struct Superblock {
   uint64_t inode_count = 0;
   uint64_t free_blocks = 0;
 };
+
+// What decoders answer for damage: EUCLEAN, with the sentence in `*why`.
+inline Errno damaged(std::string* why, std::string text) {
+  *why = std::move(text);
+  return Errno(EUCLEAN);
+}
 
 // The block as it is to stand at `own_block`.
 void encode_superblock(const Superblock& sb, uint64_t own_block,

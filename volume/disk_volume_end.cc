@@ -10,8 +10,6 @@ namespace scalefs::volume {
 namespace {
 
 constexpr uint64_t kCheckpointLookMs = 1000;
-constexpr uint64_t kMaintenanceBusyMs = 20;
-constexpr uint64_t kMaintenanceIdleMs = 500;
 
 }  // namespace
 

@@ -12,9 +12,6 @@ namespace scalefs::volume {
 
 namespace {
 
-constexpr uint64_t kMaintenanceBusyMs = 20;
-constexpr uint64_t kMaintenanceIdleMs = 500;
-
 memfs::LoadedObject fresh_root() {
   memfs::LoadedObject root;
   root.attr.mnode = kRootMnode;

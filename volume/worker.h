@@ -12,6 +12,10 @@
 
 namespace scalefs::volume {
 
+// How long the maintenance thread of a volume rests while objects wait for it, and while none does.
+inline constexpr uint64_t kMaintenanceBusyMs = 20;
+inline constexpr uint64_t kMaintenanceIdleMs = 500;
+
 class Worker {
  public:
   // Answers after how many milliseconds it wants to run again. `woken`: somebody called wake().
