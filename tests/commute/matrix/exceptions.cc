@@ -2,70 +2,77 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include "tests/commute/matrix/lists.h"
 
 namespace scalefs::matrix {
 namespace {
 
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(' ');
-  if (first == std::string::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields;
-  size_t at = 0;
-  for (;;) {
-    const size_t bar = line.find('|', at);
-    fields.push_back(trimmed(line.substr(at, bar == std::string::npos ? bar : bar - at)));
-    if (bar == std::string::npos) return fields;
-    at = bar + 1;
+// "memfs/a.cc:12 memfs::f" is "memfs/a.cc memfs::f"; "block of 64 bytes from ..." "block from ...".
+std::string plain(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ':' && i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9') {
+      while (i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9') ++i;
+      continue;
+    }
+    out += text[i];
   }
-}
-
-// `call` is one of `calls`.
-bool is_among(const std::string& call, const std::string& calls) {
-  return calls == "*" || ("+" + calls + "+").find("+" + call + "+") != std::string::npos;
+  const std::string block = "block of ";
+  const size_t from = out.find(" bytes from ");
+  if (out.compare(0, block.size(), block) == 0 && from != std::string::npos)
+    out = "block" + out.substr(from + 6);
+  return out;
 }
 
 }  // namespace
 
+bool excusable(const World& world, const Call& call) {
+  switch (call.op) {
+    case Op::lookup:
+    case Op::getattr:
+    case Op::create:
+    case Op::create_exclusive:
+    case Op::link:
+    case Op::unlink:
+    case Op::read:
+    case Op::write:
+    case Op::write_extend:
+    case Op::append: return false;
+    case Op::rename:
+    case Op::rename_noreplace: return world.is_directory(call.slot);
+    case Op::rename_exchange: return world.is_directory(call.slot) && world.is_directory(call.to);
+    default: return true;
+  }
+}
+
 Exceptions::Exceptions(const std::string& path, const std::string& volume, std::string* why) {
-  std::ifstream file(path);
-  if (!file) *why = path + " cannot be read";
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    if (line.empty() || line[0] == '#') continue;
-    const auto fields = fields_of(line);
-    if (fields.size() != 6 || fields[5].empty() ||
-        (fields[0] != "open" && fields[0] != "accepted")) {
-      *why = fmt::format("line {}: want class | volumes | calls | calls | object | reason", number);
-      return;
-    }
-    Exception e{fields[0] == "open", fields[1], fields[2], fields[3], fields[4], fields[5]};
+  const auto lines = read_list(path, 5, why);
+  if (lines.size() > kMax) *why = fmt::format("{}: more than {} entries", path, kMax);
+  for (const auto& line : lines) {
+    Exception e{line[0], line[1], line[2], line[3], line[4]};
+    if (e.volumes != "memory" && e.volumes != "disk" && e.volumes != "both")
+      *why = path + ": memory, disk or both, not " + e.volumes;
     if (e.volumes == volume || e.volumes == "both") entries_.push_back(std::move(e));
   }
 }
 
-std::vector<std::string> Exceptions::uncovered(const Sharing& s) {
-  std::vector<std::string> left;
-  for (const auto& [cell, cases] : s.cells) {
-    const size_t comma = cell.find(',');
-    const std::string a = cell.substr(0, comma);
-    const std::string b = cell.substr(comma + 1);
-    bool covered = false;
-    for (Exception& e : entries_) {
-      const bool calls = (is_among(a, e.first) && is_among(b, e.second)) ||
-                         (is_among(b, e.first) && is_among(a, e.second));
-      if (!calls || (e.object != "*" && s.object.find(e.object) == std::string::npos)) continue;
-      e.cases += cases;
-      covered = true;
-      break;
-    }
-    if (!covered) left.push_back(cell);
+int Exceptions::find(const SharedLine& line) const {
+  const std::string first = plain(line.first);
+  const std::string second = plain(line.second);
+  const std::string object = plain(line.object);
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Exception& e = entries_[i];
+    if (e.object == object && ((e.first == first && e.second == second) ||
+                               (e.first == second && e.second == first)))
+      return static_cast<int>(i);
   }
-  return left;
+  return -1;
+}
+
+bool Exceptions::excuse(const SharedLine& line) {
+  const int found = find(line);
+  if (found >= 0) ++entries_[static_cast<size_t>(found)].cases;
+  return found >= 0;
 }
 
 }  // namespace scalefs::matrix

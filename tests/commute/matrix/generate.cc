@@ -17,7 +17,7 @@ class Builder {
   void build() {
     for (int file = 0; file < 3; ++file) place_file(file);
     place_one(Op::symlink, 'l', 40);
-    place_one(Op::mkdir, 'd', 40);
+    place_one(Op::mkdir, 'd', 60);
     if (place_one(Op::mkdir, 'e', 30)) {
       Call child;
       child.op = Op::mknod;
@@ -148,6 +148,53 @@ Slot any_slot(Random& random) {
   return {static_cast<int>(random.below(2)), static_cast<int>(random.below(3))};
 }
 
+// A slot in which something stands (`taken`) or nothing does; a file or link, or a directory. Any slot
+// when there is none such.
+enum class Want { taken, file, directory, free };
+Slot slot_with(Random& random, const State& state, Want want) {
+  std::vector<Slot> fitting;
+  for (int dir = 0; dir < 2; ++dir)
+    for (int name = 0; name < 3; ++name) {
+      const Slot slot{dir, name};
+      const bool taken = state.world.at(slot) != 0;
+      const bool directory = state.world.is_directory(slot);
+      if (want == Want::free ? !taken
+                             : taken && (want == Want::taken || (want == Want::directory) == directory))
+        fitting.push_back(slot);
+    }
+  return fitting.empty() ? any_slot(random) : fitting[random.below(fitting.size())];
+}
+
+// Mostly names with which the call does something, so that few cases are errors alone.
+void choose_slots(Random& random, const State& state, Call& call) {
+  constexpr uint32_t kMostly = 80;
+  constexpr uint32_t kOften = 65;
+  call.slot = any_slot(random);
+  call.to = any_slot(random);
+  const auto mostly = [&](Slot& slot, uint32_t chance, Want want) {
+    if (random.percent(chance)) slot = slot_with(random, state, want);
+  };
+  switch (call.op) {
+    case Op::lookup: return mostly(call.slot, kMostly, Want::taken);
+    case Op::unlink: return mostly(call.slot, kMostly, Want::file);
+    case Op::rmdir: return mostly(call.slot, kMostly, Want::directory);
+    case Op::create:
+    case Op::create_exclusive:
+    case Op::mkdir:
+    case Op::mknod:
+    case Op::symlink:
+    case Op::link: return mostly(call.slot, kOften, Want::free);
+    case Op::rename: return mostly(call.slot, kMostly, Want::taken);
+    case Op::rename_exchange:
+      mostly(call.slot, kMostly, Want::taken);
+      return mostly(call.to, kMostly, Want::taken);
+    case Op::rename_noreplace:
+      mostly(call.slot, kMostly, Want::taken);
+      return mostly(call.to, kOften, Want::free);
+    default: return;
+  }
+}
+
 // A file, seldom something else.
 char any_object(Random& random, const State& state, uint32_t others) {
   if (random.percent(others)) {
@@ -210,8 +257,7 @@ std::string State::text() const {
 std::optional<Call> make_call(Random& random, Op op, const State& state) {
   Call call;
   call.op = op;
-  call.slot = any_slot(random);
-  call.to = any_slot(random);
+  choose_slots(random, state, call);
   switch (op) {
     case Op::getattr: call.object = any_object(random, state, 40); break;
     case Op::chmod:

@@ -15,9 +15,9 @@ namespace {
 constexpr int kRepeats = 3;
 constexpr size_t kDifferencesMax = 20;
 
-std::string cell_name(Op a, Op b) { return fmt::format("{},{}", op_name(a), op_name(b)); }
-
 }  // namespace
+
+std::string cell_name(Op a, Op b) { return fmt::format("{},{}", op_name(a), op_name(b)); }
 
 void Matrix::run() {
   for (size_t a = 0; a < kOps; ++a)
@@ -33,8 +33,7 @@ void Matrix::run_cell(Op a, Op b) {
   Cell& cell = cells_[static_cast<size_t>(a)][static_cast<size_t>(b)];
   std::set<std::string> seen;
   const std::string name = cell_name(a, b);
-  for (uint64_t i = 0; i < options_.attempts_a_cell && cell.commuting < options_.cases_a_cell;
-       ++i) {
+  for (uint64_t i = 0; i < options_.attempts_a_cell && cell.changing < options_.cases_a_cell; ++i) {
     Random random(siphash24(HashKey{options_.seed, i}, name));
     const State state = make_state(random);
     const auto first = make_call(random, a, state);
@@ -45,6 +44,8 @@ void Matrix::run_cell(Op a, Op b) {
     if (verdict.undecided) continue;
     ++cell.judged;
     if (!verdict.commutes) continue;
+    // Cases that change nothing are half as many at most.
+    if (!verdict.changes && (cell.commuting - cell.changing) * 2 >= options_.cases_a_cell) continue;
     ++cell.commuting;
     if (verdict.changes) ++cell.changing;
     run_case(cell, state, *first, *second, verdict);
@@ -75,6 +76,10 @@ void Matrix::run_case(Cell& cell, const State& state, const Call& a, const Call&
     }
     if (each_time.empty()) continue;
     note(each_time, false, state, a, b);
+    Conflicting found{a.op, b.op,
+                      excusable(state.world, a) && excusable(state.world, b), {}};
+    for (const Seen& c : each_time) found.lines.insert(c.raw());
+    conflicting_.push_back(std::move(found));
     always = true;
     break;  // one order is enough
   }
@@ -89,7 +94,7 @@ void Matrix::run_case(Cell& cell, const State& state, const Call& a, const Call&
 std::vector<Matrix::Seen> Matrix::run_once(const State& state, const Call& a, const Call& b,
                                            const Verdict& verdict, bool a_first) {
   rig_.build(state.script, state.made);
-  rig_.warm(state.warmed, state.freshen);
+  rig_.warm(state.warmed, state.freshen, a, b);
   record::clear();
   Answer got[2];
   const auto run_a = [&] { got[0] = rig_.run_recorded(0, a, 'A'); };
@@ -136,142 +141,6 @@ void Matrix::note(const std::vector<Seen>& conflicts, bool transient, const Stat
     ++(transient ? found.transient : found.cases);
     if (!transient) ++found.cells[cell_name(a.op, b.op)];
   }
-}
-
-uint64_t Matrix::cases() const {
-  uint64_t sum = 0;
-  for (const auto& row : cells_)
-    for (const Cell& c : row) sum += c.commuting;
-  return sum;
-}
-size_t Matrix::cells() const {
-  size_t count = 0;
-  for (const auto& row : cells_)
-    for (const Cell& c : row) count += c.commuting > 0;
-  return count;
-}
-uint64_t Matrix::conflicting() const {
-  uint64_t sum = 0;
-  for (const auto& row : cells_)
-    for (const Cell& c : row) sum += c.conflicting;
-  return sum;
-}
-uint64_t Matrix::transient() const {
-  uint64_t sum = 0;
-  for (const auto& row : cells_)
-    for (const Cell& c : row) sum += c.transient;
-  return sum;
-}
-
-std::vector<Sharing> Matrix::sharings() {
-  std::vector<record::Access> all;
-  for (const auto& [raw, found] : found_) {
-    all.push_back(found.seen.conflict.a);
-    all.push_back(found.seen.conflict.b);
-    record::Access block;
-    block.pc = found.seen.block.pc;
-    std::copy(std::begin(found.seen.block.callers), std::end(found.seen.block.callers),
-              block.callers);
-    all.push_back(block);
-  }
-  record::prefetch(all);
-  std::map<std::string, Sharing> merged;
-  for (const auto& [raw, found] : found_) {
-    Sharing s;
-    s.first = record::place_of(found.seen.conflict.a);
-    s.second = record::place_of(found.seen.conflict.b);
-    // The pair is not in order: the smaller name goes first.
-    if (s.second < s.first) std::swap(s.first, s.second);
-    s.object = found.seen.in_block ? record::name_of(found.seen.block)
-                                   : record::object_of(found.seen.conflict.line);
-    Sharing& into = merged.emplace(s.first + "\n" + s.second + "\n" + s.object, s).first->second;
-    into.cases += found.cases;
-    into.transient += found.transient;
-    for (const auto& [cell, count] : found.cells) into.cells[cell] += count;
-    if (into.example.empty() && found.cases > 0)
-      into.example = fmt::format("    {}{}\n    {}\n{}",
-                                 found.seen.conflict.same_bytes ? "" : "(false sharing) ",
-                                 record::describe(found.seen.conflict.a),
-                                 record::describe(found.seen.conflict.b), found.example);
-  }
-  std::vector<Sharing> list;
-  for (auto& [key, s] : merged) list.push_back(std::move(s));
-  std::stable_sort(list.begin(), list.end(),
-                   [](const Sharing& a, const Sharing& b) { return a.cases > b.cases; });
-  return list;
-}
-
-std::string Matrix::table() {
-  uint64_t changing = 0;
-  uint64_t changing_conflicting = 0;
-  for (const auto& row : cells_)
-    for (const Cell& c : row) {
-      changing += c.changing;
-      changing_conflicting += c.changing_conflicting;
-    }
-  std::string text = fmt::format(
-      "{} commuting cases of {} pairs of calls, {} share a written line, {} now and then\n"
-      "{} of them change state, {} share a written line\n\n",
-      cases(), cells(), conflicting(), transient(), changing, changing_conflicting);
-  text += "pair                          judged commuting changing conflicting now-and-then\n";
-  for (size_t a = 0; a < kOps; ++a)
-    for (size_t b = a; b < kOps; ++b) {
-      const Cell& c = cells_[a][b];
-      if (c.judged == 0) continue;
-      text += fmt::format("{:30}{:6}{:10}{:9}{:12}{:13}\n",
-                          cell_name(static_cast<Op>(a), static_cast<Op>(b)), c.judged, c.commuting,
-                          c.changing, c.conflicting, c.transient);
-    }
-  text += "\nlines shared, most frequent first\n";
-  for (const Sharing& s : sharings()) {
-    text += fmt::format("\n{} cases, {} now and then, {} pairs of calls\n  {}\n  {}\n  on {}\n",
-                        s.cases, s.transient, s.cells.size(), s.first, s.second, s.object);
-    size_t shown = 0;
-    for (const auto& [cell, count] : s.cells)
-      if (shown++ < 12) text += (shown == 1 ? "  in " : " ") + cell;
-    text += "\n  for example\n" + s.example;
-  }
-  return text;
-}
-
-std::string Matrix::heat_map() const {
-  constexpr size_t kSide = 22;
-  constexpr size_t kMargin = 110;
-  const size_t width = kMargin + kOps * kSide + 20;
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{0}\" "
-      "font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"{0}\" height=\"{0}\" "
-      "fill=\"white\"/>\n",
-      width);
-  for (size_t a = 0; a < kOps; ++a) {
-    const size_t at = kMargin + a * kSide;
-    svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", kMargin - 6,
-                       at + 15, op_name(static_cast<Op>(a)));
-    svg += fmt::format("<text transform=\"translate({},{}) rotate(-90)\">{}</text>\n", at + 15,
-                       kMargin - 6, op_name(static_cast<Op>(a)));
-    for (size_t b = a; b < kOps; ++b) {
-      const Cell& c = cells_[a][b];
-      std::string fill = "#eeeeee";  // nothing commutes
-      if (c.commuting > 0) {
-        const double share = static_cast<double>(c.conflicting) / static_cast<double>(c.commuting);
-        fill = c.conflicting == 0
-                   ? "#9fd89f"
-                   : fmt::format("rgb(255,{0},{0})", static_cast<int>(190 - 150 * share));
-      }
-      for (const auto& [row, column] : {std::pair{a, b}, std::pair{b, a}}) {
-        svg += fmt::format(
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\">"
-            "<title>{}: {} of {} share a line</title></rect>\n",
-            kMargin + column * kSide, kMargin + row * kSide, kSide - 1, kSide - 1, fill,
-            cell_name(static_cast<Op>(a), static_cast<Op>(b)), c.conflicting, c.commuting);
-        if (c.conflicting > 0)
-          svg += fmt::format(
-              "<text x=\"{}\" y=\"{}\" font-size=\"8\" text-anchor=\"middle\">{}</text>\n",
-              kMargin + column * kSide + kSide / 2, kMargin + row * kSide + 14, c.conflicting);
-      }
-    }
-  }
-  return svg + "</svg>\n";
 }
 
 }  // namespace scalefs::matrix

@@ -7,24 +7,30 @@
 #include <string>
 #include <vector>
 
+#include "tests/commute/matrix/exceptions.h"
 #include "tests/commute/matrix/generate.h"
 #include "tests/commute/matrix/rig.h"
 
 namespace scalefs::matrix {
 
+// Counts of a pair of calls, or of several. A case conflicts when it shared a written line each time it
+// was run; one that did so now and then (refills, epochs, colliding ways) is transient.
 struct Cell {
   uint64_t judged = 0;       // pairs that the reference file system ruled on
   uint64_t commuting = 0;    // that commute, all of which were run
   uint64_t changing = 0;     // of those, with a change of state
-  uint64_t conflicting = 0;  // that shared a written line each time they were run
+  uint64_t conflicting = 0;
   uint64_t changing_conflicting = 0;
-  uint64_t transient = 0;  // that did so now and then (refills, epochs, colliding ways)
+  uint64_t excused = 0;    // conflicting cases all of whose lines are exceptions; by review()
+  uint64_t transient = 0;
+
+  Cell& operator+=(const Cell& other);
+  uint64_t open() const { return conflicting - excused; }
 };
 
 // One way of sharing, over all cases.
 struct Sharing {
-  std::string first, second;  // places of the two calls
-  std::string object;
+  SharedLine line;
   uint64_t cases = 0;
   uint64_t transient = 0;
   std::map<std::string, uint64_t> cells;  // cases of each pair of calls
@@ -33,28 +39,30 @@ struct Sharing {
 
 struct MatrixOptions {
   uint64_t seed = 1;
-  uint64_t cases_a_cell = 10;  // distinct commuting cases wanted of each pair of calls
+  // Distinct cases wanted of each pair of calls that commute and change the state; of those that change
+  // nothing half as many are run at most.
+  uint64_t cases_a_cell = 10;
   uint64_t attempts_a_cell = 400;
   std::string only;  // "create,unlink": this cell alone
 };
+
+std::string cell_name(Op a, Op b);
 
 class Matrix {
  public:
   Matrix(Rig& rig, const MatrixOptions& options) : rig_(rig), options_(options) {}
   void run();
+  // Counts as excused what the list names.
+  void review(Exceptions& exceptions);
 
-  uint64_t cases() const;
-  uint64_t conflicting() const;
-  uint64_t transient() const;
-  // Pairs of calls with a commuting case.
-  size_t cells() const;
-  const Cell& cell(Op a, Op b) const {
-    return cells_[static_cast<size_t>(a)][static_cast<size_t>(b)];
-  }
+  // In order of the table; the one alone that was wanted.
+  std::vector<std::pair<std::string, Cell>> cells() const;
+  Cell total() const;
   // Most cases first.
   std::vector<Sharing> sharings();
   // Answers or states that differ from the reference's; a text each.
   const std::vector<std::string>& differences() const { return differences_; }
+  std::string totals() const;
   std::string table();
   std::string heat_map() const;
 
@@ -77,6 +85,11 @@ class Matrix {
     std::map<std::string, uint64_t> cells;
     std::string example;
   };
+  struct Conflicting {  // a case
+    Op a, b;
+    bool excusable = false;
+    std::set<Raw> lines;
+  };
   void run_cell(Op a, Op b);
   void run_case(Cell& cell, const State& state, const Call& a, const Call& b,
                 const Verdict& verdict);
@@ -84,11 +97,15 @@ class Matrix {
                              const Verdict& verdict, bool a_first);
   void note(const std::vector<Seen>& conflicts, bool transient, const State& state, const Call& a,
             const Call& b);
+  void look_up_names();
+  SharedLine line_of(const Seen& seen) const;
+  Cell& cell(Op a, Op b) { return cells_[static_cast<size_t>(a)][static_cast<size_t>(b)]; }
 
   Rig& rig_;
   const MatrixOptions options_;
   Cell cells_[kOps][kOps];
   std::map<Raw, Found> found_;
+  std::vector<Conflicting> conflicting_;
   std::vector<std::string> differences_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -21,7 +22,7 @@ constexpr uint64_t kCasesACommit = 64;
 
 }  // namespace
 
-Rig::Rig(VolumeKind kind) {
+Rig::Rig(VolumeKind kind, Names names) {
   set_core_count_for_test(kCores);
   set_wall_for_test(clock_);
   record::run_on(kBuilder, [&] {
@@ -42,7 +43,7 @@ Rig::Rig(VolumeKind kind) {
       labels_[label] = made->attr.mnode;
       grow(made->attr.mnode);
     }
-    choose_names();
+    choose_names(names);
   });
   for (int core = 0; core < 2; ++core) record::run_on(core, [&] { warm_core(core); });
 }
@@ -68,15 +69,18 @@ void Rig::grow(MnodeNo dir) {
   settle();
 }
 
-// Three names for the slots and one for each core whose hashes begin with different bits.
-void Rig::choose_names() {
-  constexpr uint64_t kGroups = 16;
-  std::vector<bool> taken(kGroups);
-  for (int i = 0; names_.size() < 5; ++i) {
+// Three names for the slots and two for each core. Apart: the hashes begin with different bits. Together:
+// with the same ones, of more bits than a directory of this size has buckets for.
+void Rig::choose_names(Names names) {
+  constexpr size_t kNames = 7;
+  constexpr int kApartBits = 4;
+  constexpr int kTogetherBits = 13;
+  std::set<uint64_t> taken;
+  for (int i = 0; names_.size() < kNames; ++i) {
     std::string name = fmt::format("n{}", i);
-    const uint64_t group = siphash24(volume_->info().hash_key, name) >> 60;
-    if (taken[group]) continue;
-    taken[group] = true;
+    const uint64_t hash = siphash24(volume_->info().hash_key, name);
+    if (names == Names::apart && !taken.insert(hash >> (64 - kApartBits)).second) continue;
+    if (names == Names::together && hash >> (64 - kTogetherBits) != 0) continue;
     names_.push_back(std::move(name));
   }
 }
@@ -192,9 +196,14 @@ void Rig::touch(int core, const std::string& files) {
   }
 }
 
-void Rig::warm(const std::string& files, const std::vector<Call>& freshen) {
+void Rig::warm(const std::string& files, const std::vector<Call>& freshen, const Call& a,
+               const Call& b) {
   set_wall_for_test(clock_ += 1000);
-  for (int core = 0; core < 2; ++core) record::run_on(core, [&] { touch(core, files); });
+  for (int core = 0; core < 2; ++core)
+    record::run_on(core, [&] {
+      touch(core, files);
+      rehearse(core, core == 0 ? a : b);
+    });
   record::run_on(kBuilder, [&] {
     for (const Call& call : freshen) {
       set_wall_for_test(clock_ += 1000);

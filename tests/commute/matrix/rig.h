@@ -1,12 +1,17 @@
 // A volume on which cases run, call by call on simulated cores, recorded.
 //
 // Steady state. Before a pair runs, cores 0 and 1 have made calls of every kind on objects of their
-// own (warm_core), and, on the objects of the case, the calls that change nothing in the end: each
-// has made and removed a name of its own in each directory, a link of its own to each file, a look
-// at its data, and has looked up what stands in each slot. So allocator arenas, ranges of numbers,
-// log slots, and the core's deltas of these objects exist. Directories have grown to many buckets
-// before, and the names of a case stand in buckets of their own. Maintenance ran before that, not
-// after.
+// own (warm_core), and, on the objects of the case, calls that leave the state as it was: each has made
+// and removed a name of its own in each directory, a link of its own to each file, a look at its data,
+// has looked up what stands in each slot (touch), and has made the call of the pair once, on what the
+// pair's call names, in a way that changes nothing but times (rig_warm.cc). So allocator arenas, ranges
+// of numbers, log slots, and the core's deltas of these objects exist. Directories have grown to many
+// buckets before. Maintenance ran before that, not after.
+//
+// What warming up must not do is take away what the pair's calls would share, so it is made of calls
+// alone, each core's on its own, in the order core 0, core 1; nothing is flushed, freed or evicted behind
+// it, and where a call cannot be made without a change (an append, a punch through data, a write into a
+// hole), none is made.
 //
 // Core 2 builds the states and cleans up; the clock stands still while a pair runs.
 #pragma once
@@ -24,19 +29,22 @@
 namespace scalefs::matrix {
 
 enum class VolumeKind { memory, disk };
+// Whether the names of a case stand in buckets of their own or all in one.
+enum class Names { apart, together };
 
 class Rig {
  public:
-  explicit Rig(VolumeKind kind);
+  explicit Rig(VolumeKind kind, Names names = Names::apart);
   ~Rig();
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
   // Builds the tree of `world` as `script` made it there (same calls, same labels).
   void build(const std::vector<Call>& script, const std::string& made);
-  // Makes objects' deltas known to both cores, then the calls of `freshen` (reads, which set access
-  // times).
-  void warm(const std::string& files, const std::vector<Call>& freshen);
+  // Makes the objects of a case known to both cores, the first of which will make the call `a`, the second
+  // `b`; then the calls of `freshen` (reads, which set access times).
+  void warm(const std::string& files, const std::vector<Call>& freshen, const Call& a,
+            const Call& b);
   // The call on the simulated core, recorded there.
   Answer run_recorded(int core, const Call& call, char made);
   // The engine's attributes, content and names against the reference's; empty when they agree.
@@ -55,10 +63,16 @@ class Rig {
   Answer run_plain(const Call& call, char made);
   std::string attr_text(const memfs::Attr& attr) const;
   std::string label_of(MnodeNo mnode) const;
-  void choose_names();
+  void choose_names(Names names);
   void grow(MnodeNo dir);
   void warm_core(int core);
   void touch(int core, const std::string& files);
+  void rehearse(int core, const Call& call);
+  void rehearse_name(int core, const Call& call);
+  void rehearse_attributes(const Call& call);
+  void rehearse_data(const Call& call);
+  bool is_mapped(MnodeNo file, uint64_t offset, uint64_t length);
+  void rewrite(MnodeNo file, uint64_t offset, uint64_t length);
   MnodeNo dir(int index) const { return labels_.at("pqse"[index]); }
   std::string name_of(const Slot& slot) const;
   void empty(MnodeNo dir);

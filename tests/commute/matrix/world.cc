@@ -61,7 +61,8 @@ void World::warm(const std::string& files) {
   for (const char dir : {'p', 'q', 's'})
     fs_.node(id_of(dir)).mtime = fs_.node(id_of(dir)).ctime = fs_.time();
   for (const char file : files)
-    if (fs_.node(id_of(file)).nlink > 0) fs_.node(id_of(file)).ctime = fs_.time();
+    if (fs_.node(id_of(file)).nlink > 0)
+      fs_.node(id_of(file)).mtime = fs_.node(id_of(file)).ctime = fs_.time();
 }
 
 std::string World::label_of(ModelId id) const {
@@ -71,6 +72,11 @@ std::string World::label_of(ModelId id) const {
 }
 
 ModelId World::directory(const Slot& slot) const { return id_of("pqse"[slot.dir]); }
+
+ModelId World::at(const Slot& slot) const {
+  ModelId found = 0;
+  return fs_.lookup(directory(slot), slot_name(slot.name), &found) == 0 ? found : 0;
+}
 
 void World::touch_atime(ModelId id) {
   const ModelNode& node = fs_.node(id);

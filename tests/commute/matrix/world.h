@@ -40,6 +40,9 @@ class World {
   bool has(char label) const { return labels_.count(label) != 0; }
   std::string label_of(testing::ModelId id) const;
   std::string attr_text(testing::ModelId id, bool full) const;
+  // What stands in the slot; 0 when nothing does.
+  testing::ModelId at(const Slot& slot) const;
+  bool is_directory(const Slot& slot) const { return at(slot) != 0 && fs_.node(at(slot)).is_dir(); }
   const testing::ModelFs& fs() const { return fs_; }
   const std::map<char, testing::ModelId>& labels() const { return labels_; }
   // A file whose mapping the reference file system does not know any more.

@@ -41,7 +41,7 @@ std::vector<std::string> output_of(const std::string& command) {
   return lines;
 }
 
-// "f(int)::{lambda...}" and the like without arguments, which are long.
+// "f(int) const" and the like without arguments, which are long, and without what follows them.
 std::string short_function(const std::string& name) {
   std::string out;
   int depth = 0;
@@ -56,6 +56,8 @@ std::string short_function(const std::string& name) {
     if (depth == 0) out += c;
     if ((c == ')' || c == '>') && depth > 0) --depth;
   }
+  out.resize(std::min(out.size(), out.find(" [clone")));
+  while (out.ends_with(" const")) out.resize(out.size() - 6);
   const size_t space = out.rfind(' ');
   if (space != std::string::npos && out.compare(0, 8, "operator") != 0) out = out.substr(space + 1);
   const std::string space_name = "scalefs::";

@@ -19,6 +19,17 @@ namespace runtime = scalefs::record::runtime;
 
 extern "C" {
 
+// --- random bytes: the same in each run, so that keys of hashes, and with them places, repeat.
+ssize_t __wrap_getrandom(void* to, size_t size, unsigned) {
+  SCALEFS_WRITE(to, size);
+  static uint64_t state = 0x5ca1ef5;
+  for (size_t i = 0; i < size; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    static_cast<unsigned char*>(to)[i] = static_cast<unsigned char>(state >> 56);
+  }
+  return static_cast<ssize_t>(size);
+}
+
 // --- memory. What is compared or searched is recorded up to the byte that ends it.
 void* __real_memcpy(void*, const void*, size_t);
 void* __wrap_memcpy(void* to, const void* from, size_t size) {

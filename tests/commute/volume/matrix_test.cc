@@ -1,79 +1,142 @@
-// The commutativity matrix over volumes: see tests/commute/matrix/. Writes commute_<volume>.txt and
-// .svg to the build folder.
+// The commutativity matrix over volumes: see tests/commute/matrix/. Writes to the build folder
+// commute_<volume>.txt and .svg, and open_<volume>.txt, the list that would hold of this run.
 //   SCALEFS_COMMUTE_CASES=n   distinct commuting cases wanted of each pair of calls
 //   SCALEFS_COMMUTE_CELL=create,unlink   this pair alone
 //   SCALEFS_SEED=n            another slice
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <fstream>
 
-#include "tests/commute/matrix/exceptions.h"
+#include "tests/commute/matrix/lists.h"
+#include "tests/commute/matrix/matrix.h"
 #include "tests/support/seeds.h"
 
 namespace scalefs::matrix {
 namespace {
 
+const std::string kLists = std::string(SCALEFS_SOURCE_DIR) + "/tests/commute/matrix/";
+
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
+
+// The cases a pair of calls that floors.txt is written for.
+constexpr uint64_t kFloorCases = 50;
 
 struct Slice {
   VolumeKind kind;
   std::string name;
   uint64_t cases_a_cell;
-  uint64_t cases_min;        // a floor under all cases
-  size_t cells_min;          // and under pairs of calls with any
-  uint64_t conflicting_max;  // in a thousand
 };
 
-void check_sharings(Matrix& matrix, const Slice& slice, bool whole) {
-  std::string why;
-  Exceptions exceptions(std::string(SCALEFS_SOURCE_DIR) + "/tests/commute/matrix/exceptions.txt",
-                        slice.name, &why);
-  ASSERT_EQ(why, "");
-  for (const Sharing& s : matrix.sharings()) {
-    const auto cells = exceptions.uncovered(s);
-    if (cells.empty()) continue;
-    std::string calls;
-    for (const std::string& pair : cells) calls += " " + pair;
-    ADD_FAILURE() << s.cases << " cases share a line that no exception names:\n  " << s.first
-                  << "\n  " << s.second << "\n  on " << s.object << "\n  in" << calls
-                  << "\n  for example\n"
-                  << s.example;
+// The slice of one run; `whole` and `usual` say that it is the one that the checked-in lists are about.
+struct Run {
+  explicit Run(const Slice& slice) {
+    const char* cell = std::getenv("SCALEFS_COMMUTE_CELL");
+    const bool seeded = testing::seed_given(&options.seed);
+    options.cases_a_cell = testing::count_from("SCALEFS_COMMUTE_CASES", slice.cases_a_cell);
+    options.attempts_a_cell = options.cases_a_cell * 8 + 40;
+    if (cell != nullptr) options.only = cell;
+    usual = !seeded && options.cases_a_cell == slice.cases_a_cell;
+    whole = usual && cell == nullptr;
   }
-  if (!whole) return;
-  for (const Exception& e : exceptions.entries()) {
-    std::printf("%s %llu: %s\n", e.open ? "open" : "accepted",
-                static_cast<unsigned long long>(e.cases), e.reason.c_str());
-    EXPECT_NE(e.cases, 0u) << "an exception that occurs no more: " << e.first << " | " << e.second;
+
+  MatrixOptions options;
+  bool usual = false;
+  bool whole = false;
+};
+
+std::string open_list(const Matrix& matrix) {
+  std::string text =
+      "# Pairs of calls that share lines still, and in how many commuting cases of the usual slice: pair |\n"
+      "# cases. Numbers may only fall; one that is too large fails as well (a run writes this file as it\n"
+      "# ought to be to the build folder). The list must become empty: from then on at most one changing\n"
+      "# case in a thousand may conflict, and each of those is an exception.\n";
+  for (const auto& [name, cell] : matrix.cells())
+    if (cell.open() > 0) text += fmt::format("{} | {}\n", name, cell.open());
+  return text;
+}
+
+// What the cell's cases share that no exception names, with an example each.
+std::string lines_of(const std::vector<Sharing>& sharings, const Exceptions& exceptions,
+                     const std::string& cell) {
+  std::string text;
+  for (const Sharing& s : sharings) {
+    const auto found = s.cells.find(cell);
+    if (found == s.cells.end() || exceptions.names(s.line)) continue;
+    text += fmt::format("\n{} cases of it share\n  {}\n  {}\n  on {}\n  for example\n{}",
+                        found->second, s.line.first, s.line.second, s.line.object, s.example);
+  }
+  return text;
+}
+
+// By so many a count of the list may differ, for some sharing depends on what ran before (where objects
+// meet in a cache, what waits to be written back). A pair that the list does not name has none.
+constexpr uint64_t kWobble = 2;
+
+void check_open(Matrix& matrix, const OpenCells& open, const Exceptions& exceptions,
+                const Slice& slice, const Run& run) {
+  const auto sharings = matrix.sharings();
+  for (const auto& [name, cell] : matrix.cells()) {
+    const uint64_t allowed = open.cases(name);
+    // Another slice finds other cases of the cells that are open.
+    if (allowed > 0 && !run.usual) continue;
+    EXPECT_LE(cell.open(), allowed == 0 ? 0 : allowed + kWobble)
+        << name << ": commuting calls share lines in " << cell.open() << " cases of "
+        << cell.commuting << lines_of(sharings, exceptions, name);
+    if (run.whole) {
+      const uint64_t least = allowed <= kWobble ? std::min<uint64_t>(allowed, 1) : allowed - kWobble;
+      EXPECT_GE(cell.open(), least) << name << ": better than open_" << slice.name
+                                    << ".txt says; put " << cell.open() << " there";
+    }
+    if (allowed == 0) {
+      EXPECT_LE(cell.changing_conflicting * 50, cell.changing) << name;
+    }
+  }
+  const Cell total = matrix.total();
+  if (run.whole && open.empty()) {
+    EXPECT_LE(total.changing_conflicting * 1000, total.changing) << matrix.totals();
+  }
+}
+
+void check_floors(const Matrix& matrix, const Slice& slice) {
+  std::string why;
+  const Floors floors(kLists + "floors.txt", &why);
+  ASSERT_EQ(why, "");
+  for (const auto& [name, cell] : matrix.cells()) {
+    const Floors::Floor floor = floors.of(name);
+    EXPECT_GE(cell.changing, floor.changing * slice.cases_a_cell / kFloorCases) << name;
+    EXPECT_GE(cell.commuting, floor.commuting * slice.cases_a_cell / kFloorCases) << name;
   }
 }
 
 void run_matrix(const Slice& slice) {
-  MatrixOptions options;
-  const char* cell = std::getenv("SCALEFS_COMMUTE_CELL");
-  const bool whole = !testing::seed_given(&options.seed) && cell == nullptr;
-  options.cases_a_cell = testing::count_from("SCALEFS_COMMUTE_CASES", slice.cases_a_cell);
-  options.attempts_a_cell = options.cases_a_cell * 8 + 40;
-  if (cell != nullptr) options.only = cell;
+  std::string why;
+  Exceptions exceptions(kLists + "exceptions.txt", slice.name, &why);
+  const OpenCells open(kLists + "open_" + slice.name + ".txt", &why);
+  ASSERT_EQ(why, "");
+  const Run run(slice);
   Rig rig(slice.kind);
-  Matrix matrix(rig, options);
+  Matrix matrix(rig, run.options);
   matrix.run();
-  const std::string table = matrix.table();
-  write_file(std::string(SCALEFS_BIN_DIR) + "/commute_" + slice.name + ".txt", table);
-  write_file(std::string(SCALEFS_BIN_DIR) + "/commute_" + slice.name + ".svg", matrix.heat_map());
-  std::printf("%s\n", table.substr(0, table.find("\n\n")).c_str());
+  matrix.review(exceptions);
+  const std::string file = std::string(SCALEFS_BIN_DIR) + "/commute_" + slice.name;
+  write_file(file + ".txt", matrix.table());
+  write_file(file + ".svg", matrix.heat_map());
+  if (run.whole) write_file(std::string(SCALEFS_BIN_DIR) + "/open_" + slice.name + ".txt", open_list(matrix));
+  std::printf("%s", matrix.totals().c_str());
   for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
-  check_sharings(matrix, slice, whole);
-  if (!whole) return;
-  EXPECT_GE(matrix.cases(), slice.cases_min);
-  EXPECT_GE(matrix.cells(), slice.cells_min);
-  EXPECT_LE(matrix.conflicting() * 1000, slice.conflicting_max * matrix.cases());
+  check_open(matrix, open, exceptions, slice, run);
+  if (!run.whole) return;
+  check_floors(matrix, slice);
+  for (const Exception& e : exceptions.entries())
+    EXPECT_NE(e.cases, 0u) << "an exception that occurs no more: " << e.first << " | " << e.second;
 }
 
-TEST(Matrix, Memory) { run_matrix({VolumeKind::memory, "memory", 30, 15'000, 545, 30}); }
-TEST(Matrix, Disk) { run_matrix({VolumeKind::disk, "disk", 12, 6'000, 545, 58}); }
+TEST(Matrix, Memory) { run_matrix({VolumeKind::memory, "memory", 50}); }
+TEST(Matrix, Disk) { run_matrix({VolumeKind::disk, "disk", 25}); }
 
 }  // namespace
 }  // namespace scalefs::matrix
