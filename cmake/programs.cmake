@@ -32,8 +32,8 @@ if(SCALEFS_TOOLS)
       set(program scalefs-${program})
     endif()
     add_executable(${program} ${main})
-    # Reads a command line, once.
-    set_source_files_properties(${main} PROPERTIES COMPILE_OPTIONS "-O1")
+    # Reads a command line, once: as tests, nothing that needs optimising.
+    target_link_libraries(${program} PRIVATE scalefs_test_flags)
     target_link_libraries(${program} PRIVATE scalefs_tools)
     target_compile_definitions(${program} PRIVATE SCALEFS_VERSION="${PROJECT_VERSION}")
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})

@@ -9,6 +9,7 @@
 #include "diskfs/fault_device.h"
 #include "diskfs/memory_device.h"
 #include "tests/support/disk_history.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::diskfs {
 namespace {
@@ -63,7 +64,7 @@ void random_mounts(uint64_t seed, bool checkpoints) {
 }
 
 TEST(DiskFsTest, EveryCommitIsThereAfterAMount) {
-  for (uint64_t seed = 1; seed <= 12; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(12); ++seed) {
     random_mounts(seed, true);
     if (HasFailure()) return;
   }
@@ -77,7 +78,7 @@ TEST(DiskFsTest, AFullJournalRunsItsOwnCheckpoints) {
 }
 
 TEST(DiskFsTest, APinKeepsWhatItReads) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(4); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     MemoryDevice device(2048);
     format_tiny(device, 64);

@@ -10,6 +10,7 @@
 #include "diskfs/journal_reader.h"
 #include "diskfs/journal_writer.h"
 #include "diskfs/memory_device.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::diskfs {
 namespace {
@@ -66,7 +67,7 @@ class JournalTest : public ::testing::Test {
 };
 
 TEST_F(JournalTest, BatchesComeBackOverManyLaps) {
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(10); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Random random(seed);
     std::vector<std::pair<JournalPoint, size_t>> live;  // batches that are not overwritten yet

@@ -8,6 +8,7 @@
 #include "base/aligned_buffer.h"
 #include "base/random.h"
 #include "diskfs/node_edit.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::diskfs {
 namespace {
@@ -185,7 +186,7 @@ TEST(NodeFormat, items_stand_under_their_owner) {
 
 // Random edits of a leaf against a map; free bytes stay zero.
 TEST(NodeEdit, leaf_agrees_with_a_map) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(30); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     TestNode node;

@@ -9,6 +9,7 @@
 #include "diskfs/recovery.h"
 #include "diskfs/superblock_scan.h"
 #include "tests/support/disk_history.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::diskfs {
 namespace {
@@ -206,7 +207,7 @@ TEST_F(RecoveryTest, ALostSuperblockWithNothingBehindItChangesNothing) {
 // After every step the superblock before the newest one still has its tree, its maps, its data and its
 // part of the journal.
 TEST_F(RecoveryTest, TheCheckpointBeforeStaysWhole) {
-  for (uint64_t seed = 1; seed <= 6; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(6); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     fs.reset();
     format_tiny(device, 24);

@@ -99,7 +99,7 @@ void change_everything(NodeStore& store, const TreeRoot& root, TreeBench& tree, 
 TEST(TreeDamage, altered_bytes_behind_right_checksums) {
   set_log_level(LogLevel::error);
   uint64_t noticed = 0;
-  const uint64_t seeds = testing::kSanitized ? 100 : 300;
+  const uint64_t seeds = testing::seeds_of(300);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);

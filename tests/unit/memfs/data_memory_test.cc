@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "tests/support/file_model.h"
 #include "tests/unit/memfs/memory_fs.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -238,13 +239,13 @@ TEST_F(DataMemoryTest, PagesAreFreedWithTheFile) {
 }
 
 TEST_F(DataMemoryTest, RandomHistoriesAgainstTheReference) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+  for (uint64_t seed = 1; seed <= testing::seeds_of(30); ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Random random(seed);
     const MnodeNo f = file(kRootMnode, "f" + std::to_string(seed));
     ModelledFile modelled(fs_, f, random, seed % 2 ? 20 * kBlockBytes : 300 * kBlockBytes);
     for (int i = 0; i < 300; ++i) {
-      SCOPED_TRACE(testing::Message() << "step " << i);
+      SCOPED_TRACE(::testing::Message() << "step " << i);
       modelled.step();
       modelled.check_attributes();
       if (i % 50 == 0) modelled.check_all();

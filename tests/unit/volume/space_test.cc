@@ -2,6 +2,7 @@
 // (I9).
 #include <gtest/gtest.h>
 
+#include "tests/support/seeds.h"
 #include "tests/unit/volume/mounted.h"
 
 namespace scalefs::volume {
@@ -104,29 +105,31 @@ TEST_F(Space, OverwritingAFullVolumesFileAgainAndAgain) {
 }
 
 TEST_F(Space, SmallFilesFillTheVolumeToo) {
+  Mounted m(uint64_t{testing::kSanitized ? 16 : 64} << 20);
+  ASSERT_TRUE(m.mount().ok());
   int created = 0;
   for (;; ++created) {
-    const auto entry = m_.fs().create(kRootMnode, "small" + std::to_string(created), 0100644, true,
+    const auto entry = m.fs().create(kRootMnode, "small" + std::to_string(created), 0100644, true,
                                       memfs::Caller{});
     if (!entry.ok()) {
       EXPECT_EQ(entry.code(), ENOSPC);
       break;
     }
-    const int code = m_.write(entry->attr.mnode, 0, "tiny content");
+    const int code = m.write(entry->attr.mnode, 0, "tiny content");
     if (code != 0) {
       EXPECT_EQ(code, ENOSPC);
       break;
     }
     if (created % 64 == 0) {
-      ASSERT_TRUE(m_.volume->fsync(entry->attr.mnode, false).ok());
+      ASSERT_TRUE(m.volume->fsync(entry->attr.mnode, false).ok());
     }
     ASSERT_LT(created, 200000);
   }
   EXPECT_GT(created, 1000);
-  ASSERT_TRUE(m_.volume->sync().ok());
-  ASSERT_FALSE(m_.volume->failed());
-  m_.crash_and_mount();
-  EXPECT_GE(m_.names(kRootMnode).size(), static_cast<size_t>(created));
+  ASSERT_TRUE(m.volume->sync().ok());
+  ASSERT_FALSE(m.volume->failed());
+  m.crash_and_mount();
+  EXPECT_GE(m.names(kRootMnode).size(), static_cast<size_t>(created));
 }
 
 TEST_F(Space, AcceptedPagesCanAlwaysBeWrittenBack) {
