@@ -33,11 +33,21 @@ commit=$(git rev-parse HEAD 2>/dev/null || echo 1)
 export SCALEFS_COMMIT_SEED=$((16#${commit:0:12}))
 echo "SCALEFS_COMMIT_SEED=$SCALEFS_COMMIT_SEED"
 
+# Sets `cpu` to the seconds of processor time that the commands of this script have taken so far; not
+# to be called in a subshell, which has no children yet.
+read_cpu() {
+  times >"$results/times"
+  cpu=$(awk 'NR == 2 { gsub(/[ms]/, " "); print int($1 * 60 + $2 + $3 * 60 + $4) }' "$results/times")
+}
+
 # stage NAME TARGET...: configures and builds; runs the preset's tests when there are any.
 stage() {
   local name=$1
   shift
   local started=$SECONDS
+  local cpu before
+  read_cpu
+  before=$cpu
   printf '\n== %s: build\n' "$name"
   if ! cmake --preset "$name" >"$results/$name.configure.log" 2>&1; then
     tail -n 40 "$results/$name.configure.log"
@@ -49,18 +59,19 @@ stage() {
     broken+=("$name: build")
     return
   fi
-  printf '%s: built in %d s\n' "$name" $((SECONDS - started))
-  if [[ $name == fuzz ]] && ! ctest --preset fuzz -N 2>/dev/null | grep -q 'Test *#'; then
-    echo "fuzz: no corpus yet"
-    return
-  fi
+  read_cpu
+  printf '%s: built in %d s, %d s of processor time\n' "$name" $((SECONDS - started)) $((cpu - before))
   printf '\n== %s: test\n' "$name"
+  before=$cpu
+  started=$SECONDS
   if ! ctest --preset "$name" -j "$jobs" --progress --output-junit "$results/$name.xml" \
     >"$results/$name.test.log" 2>&1; then
     grep -vE '^\[[0-9]+/[0-9]+\]|Test *#[0-9]+: .*Passed' "$results/$name.test.log" | tail -n 200
     # Failed tests are counted from the report; without one, the run itself is what failed.
     [[ -s $results/$name.xml ]] || broken+=("$name: ctest")
   fi
+  read_cpu
+  printf '%s: tested in %d s, %d s of processor time\n' "$name" $((SECONDS - started)) $((cpu - before))
 }
 
 for name in "${stages[@]}"; do
