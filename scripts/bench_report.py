@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
 """Measures with scalefs-microbench and prints tables in Markdown.
 
-usage: bench_report.py calls|scaling [MICROBENCH [REPETITIONS]]   (build/release/scalefs-microbench, 7)
+usage: bench_report.py calls [MICROBENCH [REPETITIONS]]   (build/release/scalefs-microbench, 7)
+       bench_report.py scaling [MICROBENCH [ROUNDS]]
+       bench_report.py against OLD_MICROBENCH [MICROBENCH [ROUNDS]]
 
-  calls    calls in memory beside tmpfs through system calls, and commits: the tables of README.md
+  calls    calls in memory beside tmpfs through system calls, and commits: the tables of README.md. All
+           run in one process, their repetitions in random order; medians are shown
   scaling  what the second thread brings on one file system, against the same on two private ones
+  against  what a call costs one thread, against the same call of another build
 
-All benchmarks of a table run in one process, their repetitions in random order, so that what disturbs
-the machine disturbs all of them; medians are shown.
+What disturbs the machine is to disturb both sides of a ratio: scaling and against measure both sides right
+after each other, in an order that alternates from round to round, and show the median of the rounds' ratios
+and the quartiles.
 """
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -79,25 +85,63 @@ def print_calls(program, repetitions):
         print(f"| {count} | {one:.1f} | {two:.1f} | {one / count:.2f} | {journal:.0f} |")
 
 
-def print_scaling(program, repetitions):
-    names = [memfs(ours, rest, private) for _, ours, rest in SCALING for private in (0, 1)]
-    medians = measure(program, repetitions, names)
-    print("| call | gain of the 2nd thread | on private file systems | ratio |")
-    print("|---|---|---|---|")
+def one_time(program, name, threads):
+    """The time a call of one run of one benchmark, in ns."""
+    run = subprocess.run(
+        [program, f"--benchmark_filter=^{name}/threads:{threads}$", "--benchmark_min_time=0.1",
+         "--benchmark_format=json"], check=True, stdout=subprocess.PIPE, text=True)
+    results = json.loads(run.stdout)["benchmarks"]
+    if len(results) != 1 or results[0].get("error_occurred"):
+        sys.exit(f"not measured: {name}")
+    return results[0]["real_time"]
+
+
+def spread(ratios):
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{middle:.2f} | {low:.2f} to {high:.2f}"
+
+
+def print_scaling(program, rounds):
+    print(f"| call | gain of the 2nd thread | on private file systems | ratio of {rounds} pairs | quartiles |")
+    print("|---|---|---|---|---|")
     for what, ours, rest in SCALING:
-        gains = []
-        for private in (0, 1):
-            of = medians[memfs(ours, rest, private)]
-            gains.append(of[1]["real_time"] / of[2]["real_time"])
-        print(f"| {what} | {gains[0]:.2f} | {gains[1]:.2f} | {gains[0] / gains[1]:.2f} |")
+        gains = {0: [], 1: []}
+        for i in range(rounds):
+            for private in (0, 1) if i % 2 == 0 else (1, 0):
+                one, two = (one_time(program, memfs(ours, rest, private), threads)
+                            for threads in (1, 2))
+                gains[private].append(one / two)
+        medians = [statistics.median(gains[private]) for private in (0, 1)]
+        ratios = [shared / alone for shared, alone in zip(gains[0], gains[1])]
+        print(f"| {what} | {medians[0]:.2f} | {medians[1]:.2f} | {spread(ratios)} |", flush=True)
+
+
+def print_against(old, new, rounds):
+    print(f"| call | ns before | ns now | before / now, {rounds} pairs | quartiles |")
+    print("|---|---|---|---|---|")
+    for what, ours, rest, _ in CALLS:
+        times = {old: [], new: []}
+        for i in range(rounds):
+            for program in (old, new) if i % 2 == 0 else (new, old):
+                times[program].append(one_time(program, memfs(ours, rest), 1))
+        ratios = [before / now for before, now in zip(times[old], times[new])]
+        print(f"| {what} | {statistics.median(times[old]):.0f} | {statistics.median(times[new]):.0f}"
+              f" | {spread(ratios)} |", flush=True)
 
 
 def main():
-    tables = {"calls": print_calls, "scaling": print_scaling}
-    if len(sys.argv) < 2 or sys.argv[1] not in tables:
+    tables = {"calls": print_calls, "scaling": print_scaling, "against": print_against}
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] not in tables:
         sys.exit(__doc__)
-    program = sys.argv[2] if len(sys.argv) > 2 else os.path.join("build", "release", "scalefs-microbench")
-    tables[sys.argv[1]](program, int(sys.argv[3]) if len(sys.argv) > 3 else 7)
+    what = arguments.pop(0)
+    olds = []
+    if what == "against":
+        if not arguments:
+            sys.exit(__doc__)
+        olds.append(arguments.pop(0))
+    program = arguments[0] if arguments else os.path.join("build", "release", "scalefs-microbench")
+    tables[what](*olds, program, int(arguments[1]) if len(arguments) > 1 else 7)
 
 
 if __name__ == "__main__":
