@@ -44,6 +44,7 @@ struct MatrixOptions {
   uint64_t cases_a_cell = 10;
   uint64_t attempts_a_cell = 400;
   std::string only;  // "create,unlink": this cell alone
+  bool names = false;  // the calls that take names alone
 };
 
 std::string cell_name(Op a, Op b);
@@ -55,7 +56,7 @@ class Matrix {
   // Counts as excused what the list names.
   void review(Exceptions& exceptions);
 
-  // In order of the table; the one alone that was wanted.
+  // Those that were wanted, in order of the table.
   std::vector<std::pair<std::string, Cell>> cells() const;
   Cell total() const;
   // Most cases first.
@@ -90,6 +91,7 @@ class Matrix {
     bool excusable = false;
     std::set<Raw> lines;
   };
+  bool wanted(Op a, Op b) const;
   void run_cell(Op a, Op b);
   void run_case(Cell& cell, const State& state, const Call& a, const Call& b,
                 const Verdict& verdict);

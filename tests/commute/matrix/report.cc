@@ -31,7 +31,7 @@ std::vector<std::pair<std::string, Cell>> Matrix::cells() const {
   std::vector<std::pair<std::string, Cell>> list;
   for (size_t a = 0; a < kOps; ++a)
     for (size_t b = a; b < kOps; ++b)
-      if (cells_[a][b].judged > 0 || options_.only.empty())
+      if (wanted(static_cast<Op>(a), static_cast<Op>(b)))
         list.emplace_back(cell_name(static_cast<Op>(a), static_cast<Op>(b)), cells_[a][b]);
   return list;
 }

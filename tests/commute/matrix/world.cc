@@ -182,10 +182,17 @@ Answer World::data(const Call& call) {
       fs_.write(id, at, bytes);
       return both(fmt::format("{}", at));
     }
-    case Op::allocate:
+    case Op::allocate: {
+      // Where all is there nothing is left open.
+      ModelNode& node = fs_.node(id);
+      bool all = node.mapping_known;
+      for (uint64_t at = call.offset / kPage; at * kPage < call.offset + call.length; ++at)
+        all = all && node.mapped.count(at) != 0;
       fs_.allocate(id, call.offset, call.length, false, false);
-      fs_.node(id).mtime = fs_.node(id).ctime = fs_.time();
+      node.mapping_known = all;
+      node.mtime = node.ctime = fs_.time();
       return {};
+    }
     case Op::punch:
       fs_.punch(id, call.offset, call.length);
       fs_.node(id).mtime = fs_.node(id).ctime = fs_.time();
