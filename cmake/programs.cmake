@@ -75,8 +75,10 @@ if(SCALEFS_TOOLS)
   endif()
 endif()
 
-file(GLOB manual_pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.8)
-install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+foreach(section 5 8)
+  file(GLOB manual_pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.${section})
+  install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
 
 if(SCALEFS_BENCH)
   file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*_bench.cc)
