@@ -32,6 +32,9 @@ enum class VolumeKind { memory, disk };
 // Whether the names of a case stand in buckets of their own or all in one.
 enum class Names { apart, together };
 
+// The test of the tests: calls that touch a counter of all cores, each of them or the first in some.
+enum class Canary { none, each_call, now_and_then };
+
 class Rig {
  public:
   explicit Rig(VolumeKind kind, Names names = Names::apart);
@@ -53,12 +56,14 @@ class Rig {
   void clean();
 
   volume::Volume& volume() { return *volume_; }
+  void set_canary(Canary canary) { canary_ = canary; }
 
  private:
   struct Raw;
   struct Prepared;
   Prepared prepare(const Call& call);
   void perform(const Prepared& call, Raw* raw);
+  void sing();
   Answer answer_of(const Call& call, const Raw& raw, char made);
   Answer run_plain(const Call& call, char made);
   std::string attr_text(const memfs::Attr& attr) const;
@@ -87,6 +92,7 @@ class Rig {
   int64_t clock_ = 10'000'000'000;
   int64_t now_ = 0;  // the clock while a pair runs
   uint64_t cases_ = 0;
+  Canary canary_ = Canary::none;
 };
 
 }  // namespace scalefs::matrix

@@ -6,12 +6,16 @@
 
 #include <algorithm>
 
+#include "base/atomic.h"
 #include "base/check.h"
 
 namespace scalefs::matrix {
 namespace {
 
 constexpr size_t kBufferBytes = 64 << 10;
+constexpr uint64_t kCasesACanary = 4;  // now and then
+
+Atomic<uint64_t> canary_counter{0};
 
 std::string time_text(int64_t ns, int64_t now) {
   return ns == now ? "now" : ns == kExplicit ? "set" : "old";
@@ -198,6 +202,12 @@ Answer Rig::answer_of(const Call& call, const Raw& raw, char made) {
   return answer;
 }
 
+void Rig::sing() {
+  if (canary_ == Canary::each_call ||
+      (canary_ == Canary::now_and_then && cases_ % kCasesACanary == 0))
+    canary_counter.fetch_add(1, std::memory_order_relaxed);
+}
+
 Answer Rig::run_plain(const Call& call, char made) {
   const Prepared prepared = prepare(call);
   Raw raw;
@@ -212,6 +222,7 @@ Answer Rig::run_recorded(int core, const Call& call, char made) {
     const auto raw = std::make_unique<Raw>();
     record::start(core);
     perform(*prepared, raw.get());
+    sing();
     record::stop();
     answer = answer_of(call, *raw, made);
   });

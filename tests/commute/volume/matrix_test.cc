@@ -137,6 +137,37 @@ void run_matrix(const Slice& slice) {
     EXPECT_NE(e.cases, 0u) << "an exception that occurs no more: " << e.first << " | " << e.second;
 }
 
+// Runs one pair of calls that shares nothing by itself.
+Cell run_canary(Canary canary) {
+  MatrixOptions options;
+  options.only = "lookup,mkdir";
+  options.cases_a_cell = 12;
+  Rig rig(VolumeKind::memory);
+  rig.set_canary(canary);
+  Matrix matrix(rig, options);
+  matrix.run();
+  return matrix.total();
+}
+
+TEST(MatrixCanary, ACounterOfAllCoresConflictsInEachCase) {
+  const Cell cell = run_canary(Canary::each_call);
+  EXPECT_GE(cell.commuting, 12u);
+  EXPECT_EQ(cell.conflicting, cell.commuting);
+  EXPECT_EQ(cell.changing_conflicting, cell.changing);
+}
+
+TEST(MatrixCanary, WhatIsTouchedNowAndThenIsCountedApart) {
+  const Cell cell = run_canary(Canary::now_and_then);
+  EXPECT_EQ(cell.conflicting, 0u);
+  EXPECT_GT(cell.transient, 0u);
+}
+
+TEST(MatrixCanary, WithoutOneNothingConflicts) {
+  const Cell cell = run_canary(Canary::none);
+  EXPECT_GE(cell.commuting, 12u);
+  EXPECT_EQ(cell.conflicting, 0u);
+}
+
 // Names that meet in one bucket of their directory share its lock and its list: told, not limited.
 TEST(Matrix, OneBucket) {
   MatrixOptions options;
