@@ -205,7 +205,7 @@ Answer Rig::answer_of(const Call& call, const Raw& raw, char made) {
 void Rig::sing() {
   if (canary_ == Canary::each_call ||
       (canary_ == Canary::now_and_then && cases_ % kCasesACanary == 0))
-    canary_counter.fetch_add(1, std::memory_order_relaxed);
+    canary_counter.fetch_add(1, relaxed);
 }
 
 Answer Rig::run_plain(const Call& call, char made) {
