@@ -101,7 +101,7 @@ int TreeDump::unreadable(Ino ino, const char* what) {
   return console_.say(kDumpDamaged, "inode {}: {} cannot be read", ino.v, what);
 }
 
-std::optional<Ino> TreeDump::find(const std::string& target, int* code) {
+std::optional<Ino> TreeDump::resolve(const std::string& target, int* code) {
   uint64_t number = 0;
   const char* end = target.data() + target.size();
   const auto parsed = std::from_chars(target.data(), end, number);
@@ -134,33 +134,43 @@ std::optional<Ino> TreeDump::find(const std::string& target, int* code) {
   return at;
 }
 
+std::optional<Ino> TreeDump::find(const std::string& target, diskfs::InodeItem* item, int* code) {
+  const auto ino = resolve(target, code);
+  if (!ino) return ino;
+  auto found = reader_.inode(*ino);
+  if (found.ok()) {
+    *item = std::move(*found);
+    return ino;
+  }
+  *code = found.code() == ENOENT ? console_.say(kDumpNoSuch, "there is no inode {}", ino->v)
+                                 : unreadable(*ino, "its attributes");
+  return std::nullopt;
+}
+
 int TreeDump::show_inode(const std::string& target) {
   int code = 0;
-  const auto ino = find(target, &code);
+  diskfs::InodeItem item;
+  const auto ino = find(target, &item, &code);
   if (!ino) return code;
-  const auto item = reader_.inode(*ino);
-  if (!item.ok() && item.code() == ENOENT)
-    return console_.say(kDumpNoSuch, "there is no inode {}", ino->v);
-  if (!item.ok()) return unreadable(*ino, "its attributes");
   Record record{{"inode", ino->v},
-                {"mnode", item->mnode.v},
-                {"kind", kind_of(item->mode)},
-                {"mode", fmt::format("{:o}", item->mode)},
-                {"uid", item->uid},
-                {"gid", item->gid},
-                {"links", item->nlink},
-                {"size", item->size},
-                {"pages", item->blocks},
-                {"flags", fmt::format("{:x}", item->flags)},
-                {"generation", item->generation},
-                {"atime", time_text(item->atime_ns)},
-                {"mtime", time_text(item->mtime_ns)},
-                {"ctime", time_text(item->ctime_ns)},
-                {"btime", time_text(item->btime_ns)}};
-  if (S_ISCHR(item->mode) || S_ISBLK(item->mode)) record["device"] = item->rdev;
-  if (S_ISDIR(item->mode)) {
-    record["entries"] = item->entries;
-    record["parent"] = item->parent_ino.v;
+                {"mnode", item.mnode.v},
+                {"kind", kind_of(item.mode)},
+                {"mode", fmt::format("{:o}", item.mode)},
+                {"uid", item.uid},
+                {"gid", item.gid},
+                {"links", item.nlink},
+                {"size", item.size},
+                {"pages", item.blocks},
+                {"flags", fmt::format("{:x}", item.flags)},
+                {"generation", item.generation},
+                {"atime", time_text(item.atime_ns)},
+                {"mtime", time_text(item.mtime_ns)},
+                {"ctime", time_text(item.ctime_ns)},
+                {"btime", time_text(item.btime_ns)}};
+  if (S_ISCHR(item.mode) || S_ISBLK(item.mode)) record["device"] = item.rdev;
+  if (S_ISDIR(item.mode)) {
+    record["entries"] = item.entries;
+    record["parent"] = item.parent_ino.v;
   }
   const auto orphans = reader_.orphans(*ino, 1);
   if (!orphans.ok()) return unreadable(*ino, "whether it is an orphan");
@@ -207,14 +217,11 @@ int TreeDump::show_xattrs(Ino ino) {
 
 int TreeDump::show_directory(const std::string& target) {
   int code = 0;
-  const auto ino = find(target, &code);
+  diskfs::InodeItem item;
+  const auto ino = find(target, &item, &code);
   if (!ino) return code;
-  const auto item = reader_.inode(*ino);
-  if (!item.ok() && item.code() == ENOENT)
-    return console_.say(kDumpNoSuch, "there is no inode {}", ino->v);
-  if (!item.ok()) return unreadable(*ino, "its attributes");
-  if (!S_ISDIR(item->mode))
-    return console_.say(kDumpNoSuch, "inode {} is a {}, not a directory", ino->v, kind_of(item->mode));
+  if (!S_ISDIR(item.mode))
+    return console_.say(kDumpNoSuch, "inode {} is a {}, not a directory", ino->v, kind_of(item.mode));
   std::optional<uint64_t> from = 0;
   while (from) {
     const auto range = reader_.list(*ino, *from, kEntriesAStep);

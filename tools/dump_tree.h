@@ -25,8 +25,9 @@ class TreeDump {
   int show_directory(const std::string& target);
 
  private:
-  // None: it was said why, `*code` is the exit code.
-  std::optional<Ino> find(const std::string& target, int* code);
+  // None: it was said why, `*code` is the exit code. find() reads its attributes too.
+  std::optional<Ino> resolve(const std::string& target, int* code);
+  std::optional<Ino> find(const std::string& target, diskfs::InodeItem* item, int* code);
   int unreadable(Ino ino, const char* what);
   int show_mappings(Ino ino);
   int show_xattrs(Ino ino);

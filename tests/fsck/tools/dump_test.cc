@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
 #include "tests/support/captured.h"
+#include "tests/support/image_file.h"
 #include "tests/support/random_volume.h"
 #include "tests/support/sample_volume.h"
 #include "tools/dump_batch.h"
@@ -33,27 +33,14 @@ using scalefs::testing::Listing;
 class DumpTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/scalefs_dump_XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-    options_.path = folder_ + "/image";
+    options_.path = image_.path();
     options_.lock_wait_ms = 0;
     options_.json = true;
-    const int fd = open(options_.path.c_str(), O_CREAT | O_RDWR, 0600);
-    ASSERT_EQ(ftruncate(fd, 4096 * kBlockBytes), 0);
-    close(fd);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<diskfs::FileDevice> device() {
-    std::string why;
-    auto opened = diskfs::FileDevice::open(options_.path, {}, &why);
-    EXPECT_TRUE(opened.ok()) << why;
-    return std::move(*opened);
-  }
   // A volume with a checkpoint, and changes that stand in the journal alone.
   Listing make_volume() {
-    auto image = device();
+    auto image = image_.device();
     diskfs::format_small(*image, 1024);
     std::string why;
     auto fs = diskfs::DiskFs::mount(*image, {}, &why);
@@ -77,7 +64,8 @@ class DumpTest : public ::testing::Test {
     return result;
   }
 
-  std::string folder_, out_, err_;
+  const scalefs::testing::ImageFile image_{4096};
+  std::string out_, err_;
   DumpOptions options_;
 };
 
@@ -194,7 +182,7 @@ TEST_F(DumpTest, ShowsTheTreeUpToWhatIsDamaged) {
   options_.checkpoint_only = true;
   const uint64_t root = rows().at(0)["root"]["block"];
   {
-    auto image = device();
+    auto image = image_.device();
     AlignedBuffer block(kBlockBytes);
     ASSERT_TRUE(image->read(BlockNo(root), block.span()).ok());
     block.data()[2000] ^= std::byte{1};

@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -16,6 +14,7 @@
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
 #include "tests/support/captured.h"
+#include "tests/support/image_file.h"
 #include "tests/support/image_surgeon.h"
 #include "tests/support/random_volume.h"
 
@@ -25,26 +24,13 @@ namespace {
 class FsckTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/scalefs_fsck_XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-    options_.path = folder_ + "/image";
+    options_.path = image_.path();
     options_.lock_wait_ms = 0;
-    int fd = open(options_.path.c_str(), O_CREAT | O_RDWR, 0600);
-    ASSERT_EQ(ftruncate(fd, 2048 * kBlockBytes), 0);
-    close(fd);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<diskfs::FileDevice> device() {
-    std::string why;
-    auto opened = diskfs::FileDevice::open(options_.path, {}, &why);
-    EXPECT_TRUE(opened.ok()) << why;
-    return std::move(*opened);
-  }
   // A volume with content; not unmounted in order unless asked for.
   void make_volume(bool unmount) {
-    auto image = device();
+    auto image = image_.device();
     diskfs::format_small(*image);
     std::string why;
     auto fs = diskfs::DiskFs::mount(*image, {}, &why);
@@ -56,13 +42,13 @@ class FsckTest : public ::testing::Test {
     }
   }
   void damage() {
-    auto image = device();
+    auto image = image_.device();
     diskfs::ImageSurgeon surgeon(*image);
     surgeon.edit_inode(Ino(2), [](auto& item) { item.nlink = 7; });
     surgeon.finish();
   }
   Ino file_ino() {
-    auto image = device();
+    auto image = image_.device();
     std::string why;
     diskfs::MountOptions options;
     options.read_only = true;
@@ -81,7 +67,8 @@ class FsckTest : public ::testing::Test {
     return bytes.str();
   }
 
-  std::string folder_, out_, err_;
+  const scalefs::testing::ImageFile image_{2048};
+  std::string out_, err_;
   FsckOptions options_;
 };
 
@@ -163,7 +150,7 @@ TEST_F(FsckTest, AutomaticRepairsOnlyWithoutLoss) {
   options_.automatic = options_.force = true;
   EXPECT_EQ(run(), kFsckRepaired) << out_ << err_;
   {
-    auto image = device();
+    auto image = image_.device();
     diskfs::ImageSurgeon surgeon(*image);
     surgeon.edit_names(kRootIno, surgeon.hash("file"), [](auto& e) { e[0].target.ino.v = 500; });
     surgeon.finish();
@@ -179,7 +166,7 @@ TEST_F(FsckTest, AutomaticRepairsOnlyWithoutLoss) {
 TEST_F(FsckTest, RefusesWhatHasNoSuperblock) {
   make_volume(true);
   {
-    auto image = device();
+    auto image = image_.device();
     AlignedBuffer bad(kBlockBytes);
     for (uint64_t place : diskfs::superblock_places(2048)) {
       ASSERT_TRUE(image->read(BlockNo(place), bad.span()).ok());
@@ -199,7 +186,7 @@ TEST_F(FsckTest, DataIsReadWhenAskedFor) {
   EXPECT_NE(out_.find("3 blocks of data read, 0 damaged"), std::string::npos) << out_;
   const Ino file = file_ino();
   {
-    auto image = device();
+    auto image = image_.device();
     diskfs::ImageSurgeon surgeon(*image);
     diskfs::Mapping mapping;
     const auto value = surgeon.get(diskfs::Key(file, diskfs::ItemType::mapping, 4));
@@ -261,7 +248,7 @@ TEST_F(FsckTest, WhatCannotBeChecked) {
   EXPECT_NE(err_.find("not a scalefs volume"), std::string::npos) << err_;
   make_volume(true);
   {
-    auto holder = device();
+    auto holder = image_.device();
     EXPECT_EQ(run(), kFsckOperational);
     EXPECT_NE(err_.find("in use by process " + std::to_string(getpid())), std::string::npos)
         << err_;

@@ -14,6 +14,7 @@
 #include "diskfs/file_device.h"
 #include "diskfs/superblock_scan.h"
 #include "tests/support/captured.h"
+#include "tests/support/image_file.h"
 #include "tools/foreign_signature.h"
 #include "tools/uuid_text.h"
 
@@ -25,26 +26,16 @@ constexpr uint64_t kMiB = 1 << 20;
 class MkfsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/scalefs_mkfs_XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-    options_.path = folder_ + "/image";
+    options_.path = image_.path();
     options_.lock_wait_ms = 0;
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   int run() {
     return captured([&](FILE* out, FILE* err) { return run_mkfs(options_, out, err); }, &out_, &err_);
   }
-  void make_file(uint64_t bytes) {
-    int fd = open(options_.path.c_str(), O_CREAT | O_RDWR, 0600);
-    ASSERT_GE(fd, 0);
-    ASSERT_EQ(ftruncate(fd, static_cast<off_t>(bytes)), 0);
-    close(fd);
-  }
   // A swap area as mkswap makes it.
   void make_swap() {
-    make_file(16 * kMiB);
+    image_.make(16 * kMiB);
     std::vector<char> page(4096);
     uint32_t head[3] = {1, 4095, 0};
     std::memcpy(page.data() + 1024, head, sizeof head);
@@ -77,7 +68,8 @@ class MkfsTest : public ::testing::Test {
     return static_cast<uint64_t>(st.st_blocks) * 512;
   }
 
-  std::string folder_, out_, err_;
+  const scalefs::testing::ImageFile image_;
+  std::string out_, err_;
   MkfsOptions options_;
 };
 
@@ -99,7 +91,7 @@ TEST_F(MkfsTest, MakesAnImageSparseButForTheJournal) {
 }
 
 TEST_F(MkfsTest, UsesAnExistingFileWhole) {
-  make_file(20 * kMiB + 100);
+  image_.make(20 * kMiB + 100);
   options_.quiet = true;
   EXPECT_EQ(run(), kMkfsOk) << err_;
   EXPECT_EQ(out_ + err_, "");
@@ -126,13 +118,13 @@ TEST_F(MkfsTest, SizesOutOfBounds) {
   EXPECT_EQ(run(), kMkfsRefused);
   EXPECT_FALSE(exists());
   options_.size_bytes.reset();
-  make_file(kMiB);
+  image_.make(kMiB);
   EXPECT_EQ(run(), kMkfsRefused);
   EXPECT_NE(err_.find("16 MiB"), std::string::npos) << err_;
 }
 
 TEST_F(MkfsTest, ExistingFileWithSizeNeedsForce) {
-  make_file(20 * kMiB);
+  image_.make(20 * kMiB);
   options_.size_bytes = 32 * kMiB;
   EXPECT_EQ(run(), kMkfsRefused);
   EXPECT_EQ(std::filesystem::file_size(options_.path), 20 * kMiB);
@@ -181,7 +173,7 @@ TEST_F(MkfsTest, RefusesOurOwnVolumeAlsoADamagedOne) {
 }
 
 TEST_F(MkfsTest, ALockedImageIsRefusedWithForceToo) {
-  make_file(16 * kMiB);
+  image_.make(16 * kMiB);
   std::string why;
   auto holder = diskfs::FileDevice::open(options_.path, {}, &why);
   ASSERT_TRUE(holder.ok()) << why;
@@ -212,11 +204,11 @@ TEST_F(MkfsTest, DryRunChangesNothing) {
 }
 
 TEST_F(MkfsTest, NeitherFileNorDevice) {
-  options_.path = folder_;
+  options_.path = image_.folder();
   EXPECT_EQ(run(), kMkfsRefused);
   options_.path = "/dev/null";
   EXPECT_EQ(run(), kMkfsRefused);
-  options_.path = folder_ + "/none/image";
+  options_.path = image_.folder() + "/none/image";
   options_.size_bytes = 16 * kMiB;
   EXPECT_EQ(run(), kMkfsRefused);
 }
