@@ -259,7 +259,7 @@ TEST_F(FsckTest, WhatCannotBeChecked) {
   ASSERT_EQ(truncate(options_.path.c_str(), 1000 * kBlockBytes), 0);
   EXPECT_EQ(run(), kFsckErrorsLeft);
   EXPECT_NE(out_.find("SB-TRUNCATED"), std::string::npos) << out_;
-  options_.path = folder_ + "/none";
+  options_.path = image_.folder() + "/none";
   EXPECT_EQ(run(), kFsckOperational);
 }
 
