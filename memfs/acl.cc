@@ -101,8 +101,7 @@ Result<Inherited> inherit(MemFs::Impl& impl, Mnode& directory, uint32_t mode, ui
   std::optional<XattrValue> found;
   {
     EpochGuard guard;
-    if (const XattrSet* set = directory.xattrs.load(acquire))  // pairs with publish_xattrs
-      if (const XattrValue* value = set->find(kDefaultAclName)) found = *value;
+    if (const XattrValue* value = present_acl(directory, kDefaultAclName)) found = *value;
   }
   Inherited result{mode & ~(umask & 0777), {}};
   if (!found) return result;

@@ -19,27 +19,74 @@ using Impl = MemFs::Impl;
 constexpr uint64_t kDirectoryBytes = kBlockBytes;  // what stat shows of any directory
 constexpr int64_t kRelatimeNs = int64_t{24} * 3600 * 1'000'000'000;
 
-// As Linux does when data or the owner changes: the set-group-id bit of a file that its group may not
-// execute is no privilege.
-uint32_t without_set_id(uint32_t mode) {
-  mode &= ~static_cast<uint32_t>(S_ISUID);
-  if (mode & S_IXGRP) mode &= ~static_cast<uint32_t>(S_ISGID);
-  return mode;
+// Which locks a change takes: an explicit time is ordered with others and with records of data, everything else
+// with changes of the mode and the owner. What sets the ctime alone needs no lock.
+struct Kind {
+  bool times;
+  bool mode;
+};
+Kind kind_of(const SetAttr& change) {
+  return {change.atime_ns || change.mtime_ns,
+          change.mode || change.uid || change.gid || change.flags || change.kill_suid_sgid};
+}
+Kind kind_of(const SetAttrOp& op) {
+  return {op.atime_ns || op.mtime_ns, op.mode || op.uid || op.gid || op.flags};
 }
 
-// What is folded here is older than the stamp to come, and so than an mtime that `op` sets.
-void before_stamp(Impl& impl, Mnode& mnode, const SetAttrOp& op) {
-  if (op.mtime_ns) impl.deltas.fold(mnode);
+// The locks of a change, in their order.
+class ChangeLocks {
+ public:
+  ChangeLocks(Mnode& mnode, Kind kind) {
+    if (kind.times) times_.emplace(mnode.change_lock);
+    if (kind.mode) mode_.emplace(mnode.mode_lock);
+  }
+
+ private:
+  std::optional<MutexLock> times_;
+  std::optional<MutexLock> mode_;
+};
+
+// The stamps that an operation which holds these locks comes after. An mtime begins a new age: all that was counted
+// before is older.
+Stamp last_stamp(Impl& impl, const Mnode& mnode, Kind kind) {
+  Stamp last = mnode.stamp.load(acquire);
+  if (kind.mode) last = std::max(last, mnode.mode_stamp.load(relaxed));
+  if (kind.times) last = std::max({last, mnode.change_stamp, impl.deltas.read_counts(mnode).stamp});
+  return last;
 }
 
-// Logs and publishes `op`. The object's change_lock is held, room was reserved.
-void change_attributes(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns,
-                       std::unique_ptr<OpRecord> record) {
-  before_stamp(impl, mnode, op);
-  LogSlot slot(impl);
-  const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
-  publish_attributes(mnode, op, ctime_ns, stamp);
-  slot.append(std::move(record));
+// Explicit times, and the ctime. change_lock is held.
+void publish_times(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns, Stamp stamp) {
+  if (op.atime_ns) impl.deltas.clear_atimes(mnode);
+  AttrWrite write(mnode);
+  if (op.atime_ns) {
+    mnode.base_atime_ns.store(*op.atime_ns, release);
+    mnode.atime_ahead.store(*op.atime_ns > ctime_ns, release);
+  }
+  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
+  mnode.change_stamp = stamp;
+  if (!op.mtime_ns) return;
+  // Else an operation with a larger stamp was quicker, and its delta has been folded already.
+  if (mnode.base_mtime_stamp < stamp) {
+    mnode.base_mtime_ns.store(*op.mtime_ns, release);
+    mnode.mtime_ahead.store(*op.mtime_ns > ctime_ns, release);
+  }
+  mnode.mtime_set_stamp.store(stamp, release);
+}
+
+// Everything that `op` says, and the ctime, at one moment. The locks of its kind are held.
+void publish(Impl& impl, Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns, Stamp stamp) {
+  const Kind kind = kind_of(op);
+  std::optional<ModeWrite> write;
+  if (kind.mode) {
+    write.emplace(mnode, stamp);
+    publish_mode(mnode, op);
+  }
+  if (kind.times) {
+    publish_times(impl, mnode, op, ctime_ns, stamp);
+  } else {
+    impl.deltas.add(mnode, {.ctime_ns = ctime_ns, .stamp = stamp});
+  }
 }
 
 std::unique_ptr<OpRecord> attribute_record(Impl& impl, const SetAttrOp& op, int64_t ctime_ns) {
@@ -48,21 +95,22 @@ std::unique_ptr<OpRecord> attribute_record(Impl& impl, const SetAttrOp& op, int6
   return record;
 }
 
-// The access ACL as chmod leaves it; null when there is none. change_lock is held.
+// The access ACL as chmod leaves it; null when there is none. mode_lock is held, where the mode changes.
 Result<std::optional<Acl>> acl_after_chmod(const Mnode& mnode, const SetAttrOp& op) {
-  const XattrValue* present = present_xattrs(mnode).find(kAccessAclName);
-  if (present == nullptr || !op.mode) return std::optional<Acl>();
+  if (!op.mode) return std::optional<Acl>();
+  const XattrValue* present = present_acl(mnode, kAccessAclName);
+  if (present == nullptr) return std::optional<Acl>();
   SCALEFS_TRY(Acl acl, Acl::parse(*present));
   if (acl.empty()) return std::optional<Acl>();
   acl.set_mode_bits(*op.mode);
   return std::optional<Acl>(std::move(acl));
 }
 
-// The mode, owner, times and flags of `change`, as they will be. change_lock is held.
+// The mode, owner, times and flags of `change`, as they will be. The locks of its kind are held.
 SetAttrOp resolve_change(const Mnode& mnode, const SetAttr& change, int64_t now) {
   SetAttrOp op;
   op.target = mnode.number;
-  const uint32_t mode = mnode.mode.load(acquire);  // written under change_lock
+  const uint32_t mode = mnode.mode.load(relaxed);  // not used without mode_lock
   uint32_t wanted = mode;
   if (change.mode) wanted = (mode & S_IFMT) | (*change.mode & 07777);
   const bool owner = change.uid || change.gid;
@@ -91,17 +139,23 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   const uint32_t places = kAttributePlaces + (room_for_acl ? xattr_places(kXattrValueBytesMax) : 0);
   SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost + acl_cost, .tree_places = places}));
   OldXattrs old;
-  MutexLock lock(mnode.change_lock);
+  const Kind kind = kind_of(change);
+  const ChangeLocks locks(mnode, kind);
   const SetAttrOp op = resolve_change(mnode, change, now);
   SCALEFS_TRY(const std::optional<Acl> acl, acl_after_chmod(mnode, op));
   if (acl && !room_for_acl) return false;
   if (!acl) {
-    change_attributes(impl, mnode, op, ctime, attribute_record(impl, op, ctime));
+    auto record = attribute_record(impl, op, ctime);
+    LogSlot slot(impl);
+    const Stamp stamp = slot.stamp(last_stamp(impl, mnode, kind));
+    publish(impl, mnode, op, ctime, stamp);
+    slot.append(std::move(record));
     room.keep({.log_bytes = kRecordCost});
     return true;
   }
   const XattrValue value = acl->bytes();
-  auto set = present_xattrs(mnode).with(kAccessAclName, value);
+  Atomic<const XattrSet*>& acls = present_xattrs(mnode)->acls();
+  auto set = xattrs_with(acls, kAccessAclName, value);
   const uint64_t cost = kRecordCost + kAccessAclName.size() + value.size();
   auto first = impl.make_record(
       SetXattrOp{mnode.number, std::string(kAccessAclName), value, op.mode}, cost);
@@ -110,11 +164,10 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
   rest.mode.reset();
   const bool more = op.uid || op.gid || op.flags || op.atime_ns || op.mtime_ns;
   auto second = more ? attribute_record(impl, rest, ctime) : nullptr;
-  before_stamp(impl, mnode, op);
   LogSlot slot(impl);
-  const Stamp stamp = slot.stamp(impl.deltas.read(mnode).stamp);
-  old = publish_xattrs(mnode, std::move(set));
-  publish_attributes(mnode, op, ctime, stamp);
+  const Stamp stamp = slot.stamp(last_stamp(impl, mnode, kind));
+  old = publish_xattrs(acls, std::move(set));
+  publish(impl, mnode, op, ctime, stamp);
   slot.append(std::move(first));
   if (more) slot.append(std::move(second));
   room.keep({.log_bytes = cost + (more ? kRecordCost : 0)});
@@ -123,27 +176,21 @@ Result<bool> change_explicitly(Impl& impl, Mnode& mnode, const SetAttr& change, 
 
 }  // namespace
 
-void publish_attributes(Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns, Stamp stamp) {
-  AttrWrite write(mnode);
-  if (op.mode) mnode.mode.store(*op.mode, release);
+void publish_mode(Mnode& mnode, const SetAttrOp& op) {
+  if (op.mode) {
+    const bool set_id = without_set_id(*op.mode) != *op.mode;
+    if (set_id && !mnode.set_id.load(relaxed)) mnode.set_id.store(true, release);
+    mnode.mode.store(*op.mode, release);
+    if (!set_id && mnode.set_id.load(relaxed)) mnode.set_id.store(false, release);
+  }
   if (op.uid) mnode.uid.store(*op.uid, release);
   if (op.gid) mnode.gid.store(*op.gid, release);
   if (op.flags) mnode.flags.store(*op.flags, release);
-  if (op.atime_ns) mnode.atime_ns.store(*op.atime_ns, release);
-  if (mnode.base_ctime_ns.load(relaxed) < ctime_ns) mnode.base_ctime_ns.store(ctime_ns, release);
-  if (op.mtime_ns) {
-    // Else an operation with a larger stamp was quicker, and its delta has been folded already.
-    if (mnode.base_mtime_stamp < stamp) {
-      mnode.base_mtime_ns.store(*op.mtime_ns, release);
-      mnode.mtime_ahead.store(*op.mtime_ns > mnode.base_ctime_ns.load(relaxed), release);
-    }
-    mnode.mtime_set_stamp.store(stamp, release);
-  }
-  mnode.stamp.store(stamp, release);
 }
 
-Attr MemFs::Impl::attributes(const Mnode& mnode) const {
-  const MetaSums sums = deltas.read(mnode);
+namespace {
+
+Attr attributes_of(const Mnode& mnode, const MetaSums& sums) {
   Attr attr;
   attr.mnode = mnode.number;
   attr.mode = sums.mode;
@@ -169,35 +216,50 @@ Attr MemFs::Impl::attributes(const Mnode& mnode) const {
   return attr;
 }
 
+}  // namespace
+
+Attr MemFs::Impl::attributes(const Mnode& mnode) const {
+  return attributes_of(mnode, deltas.read(mnode));
+}
+
+Attr MemFs::Impl::answer(const Mnode& mnode, int64_t ctime_ns) const {
+  Attr attr = attributes_of(mnode, deltas.read_answer(mnode));
+  attr.ctime_ns = std::max(attr.ctime_ns, ctime_ns);
+  return attr;
+}
+
 void MemFs::Impl::touch_atime(Mnode& mnode) {
   if (options.noatime) return;
   const int64_t now = now_ns();
-  // Before the sums: those read lines that writers of other pages write.
-  if (mnode.atime_ns.load(acquire) == now) return;  // pairs with AttrWrite
-  const MetaSums sums = deltas.read(mnode);
-  if (options.relatime && sums.atime_ns > sums.mtime_ns && sums.atime_ns > sums.ctime_ns &&
-      now - sums.atime_ns < kRelatimeNs)
-    return;
-  {
-    AttrWrite write(mnode);
-    mnode.atime_ns.store(now, release);
+  // Not of one moment, which can at most set the time once more.
+  const MetaSums own = deltas.read_own(mnode);
+  if (own.atime_ns == now) return;
+  if (options.relatime && own.atime_ns > own.mtime_ns && own.atime_ns > own.ctime_ns) {
+    // Fresh as far as this core knows.
+    const MetaSums sums = deltas.read(mnode);
+    if (sums.atime_ns > sums.mtime_ns && sums.atime_ns > sums.ctime_ns &&
+        now - sums.atime_ns < kRelatimeNs)
+      return;
   }
-  mark_times_dirty(mnode);
+  deltas.set_atime(mnode, now, logging());
 }
 
 Status MemFs::Impl::kill_set_id(Mnode& mnode) {
-  // Acquire: pairs with AttrWrite. Nearly always there is nothing to do.
-  const uint32_t seen = mnode.mode.load(acquire);
-  if (without_set_id(seen) == seen) return {};
+  // Acquire: pairs with publish_mode. Nearly always there is nothing to do.
+  if (!mnode.set_id.load(acquire)) return {};
+  SetAttr change;
+  change.kill_suid_sgid = true;
   Reservation room(*this);
   SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .tree_places = kAttributePlaces}));
   const int64_t now = now_ns();
-  MutexLock lock(mnode.change_lock);
-  SetAttr change;
-  change.kill_suid_sgid = true;
+  MutexLock lock(mnode.mode_lock);
   const SetAttrOp op = resolve_change(mnode, change, now);
   if (!op.mode) return {};
-  change_attributes(*this, mnode, op, now, attribute_record(*this, op, now));
+  auto record = attribute_record(*this, op, now);
+  LogSlot slot(*this);
+  const Stamp stamp = slot.stamp(last_stamp(*this, mnode, kind_of(op)));
+  publish(*this, mnode, op, now, stamp);
+  slot.append(std::move(record));
   room.keep();
   return {};
 }
@@ -220,20 +282,24 @@ Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {
   }
   const bool explicit_change = change.mode || change.uid || change.gid || change.flags ||
                                change.atime_ns || change.mtime_ns || change.ctime_ns;
-  const uint32_t mode = mnode->mode.load(acquire);  // pairs with AttrWrite
-  if (!explicit_change && !(change.kill_suid_sgid && without_set_id(mode) != mode))
-    return impl.attributes(*mnode);
+  // Acquire: pairs with publish_mode.
+  if (!explicit_change && !(change.kill_suid_sgid && mnode->set_id.load(acquire)))
+    return change.size ? impl.answer(*mnode, now) : impl.attributes(*mnode);
 
   if (change.mode) SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   const int64_t ctime =
       std::max(now, change.ctime_ns && *change.ctime_ns != SetAttr::kNow ? *change.ctime_ns : now);
-  bool room_for_acl = change.mode && mnode->xattrs.load(acquire) != nullptr;
+  bool room_for_acl = false;
+  if (change.mode) {
+    EpochGuard guard;
+    room_for_acl = present_acl(*mnode, kAccessAclName) != nullptr;
+  }
   for (;; room_for_acl = true) {
     SCALEFS_TRY(const bool done,
                 change_explicitly(impl, *mnode, change, now, ctime, room_for_acl));
     if (done) break;
   }
-  return impl.attributes(*mnode);
+  return impl.answer(*mnode, ctime);
 }
 
 namespace {

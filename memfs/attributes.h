@@ -5,7 +5,7 @@
 
 namespace scalefs::memfs {
 
-// Publishes what `op` says and raises the ctime; under the object's change_lock, between stamp and append.
-void publish_attributes(Mnode& mnode, const SetAttrOp& op, int64_t ctime_ns, Stamp stamp);
+// Publishes mode, owner and flags where `op` says them; inside a ModeWrite.
+void publish_mode(Mnode& mnode, const SetAttrOp& op);
 
 }  // namespace scalefs::memfs

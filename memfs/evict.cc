@@ -121,6 +121,7 @@ uint64_t MemFs::evict_pages(uint64_t target_bytes) {
   Impl& impl = *impl_;
   if (impl.backend == nullptr) return impl.data->page_bytes();
   using Verdict = LinkQueue::Verdict;
+  if (impl.data->page_bytes() > target_bytes) impl.deltas.collect_notes();
   for (int round = 0; round < kRounds && impl.data->page_bytes() > target_bytes; ++round) {
     impl.data->cached.visit(
         [&](Mnode& mnode) {

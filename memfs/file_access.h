@@ -199,8 +199,7 @@ class FileAccess {
   Put known_locked(uint64_t offset, size_t count, uint64_t* missing) REQUIRES(node_.mutex_);
   void list() {
     if (!backed_) return;
-    impl_.data->dirty.add(mnode_.dirty_link, mnode_);
-    impl_.data->cached.add(node_.cached_link_, mnode_);
+    impl_.deltas.note(mnode_, DeltaCache::kDirty | DeltaCache::kCached);
   }
   // Lists the file at the end of a change, also when it ends early.
   struct Listing {
@@ -286,7 +285,8 @@ class FileAccess {
     if (now_ns != 0)
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
     if (records.empty()) return stamp;
-    const MetaSums sums = impl_.deltas.read(mnode_);
+    // Without what explicit changes and names gave: those have records of their own.
+    const MetaSums sums = impl_.deltas.read_counts(mnode_);
     for (auto& record : records) {
       if (!std::holds_alternative<SetAttrOp>(record->op)) {
         record->mtime_ns = sums.mtime_ns;

@@ -96,6 +96,8 @@ class FileNode {
   // The object is dead: no call on it can begin any more. Frees every page and leaves the list of
   // files with pages.
   void drop_all(MemFs::Impl& impl, Mnode& mnode);
+  // In DataHalf::cached.
+  ListLink& cached_link() { return cached_link_; }
 
  private:
   friend class FileAccess;

@@ -77,6 +77,9 @@ struct MemFs::Impl {
   // --- attributes.cc
   // Exact at one moment, of any object.
   Attr attributes(const Mnode& mnode) const;
+  // The same after a call that gave the object this ctime, which is the answer's: reads no line that others write who
+  // change the ctime alone.
+  Attr answer(const Mnode& mnode, int64_t ctime_ns) const;
   // atime after a read, by relatime or strictatime. Logged later (log_attributes).
   void touch_atime(Mnode& mnode);
   // Drops set-user-id and set-group-id bits as a write does, when they are there. Logs a SetAttrOp;

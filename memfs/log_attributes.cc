@@ -7,8 +7,7 @@ namespace scalefs::memfs {
 namespace {
 
 bool is_dirty(MemFs::Impl& impl, Mnode& mnode) {
-  // Seq_cst pairs with mark_times_dirty: it marks and then lists, we unlist and then look.
-  if (mnode.times_unlogged.load(seq_cst)) return true;
+  if (impl.deltas.has_times(mnode)) return true;
   return mnode.is_file() && mnode.file.peek() != nullptr && FileAccess(impl, mnode).has_unlogged();
 }
 
@@ -16,13 +15,13 @@ bool is_dirty(MemFs::Impl& impl, Mnode& mnode) {
 
 void MemFs::Impl::mark_times_dirty(Mnode& mnode) {
   if (!logging()) return;
-  if (!mnode.times_unlogged.load(relaxed)) mnode.times_unlogged.store(true, seq_cst);
-  data->dirty.add(mnode.dirty_link, mnode);
+  deltas.note(mnode, DeltaCache::kTimes);
 }
 
 std::vector<MnodeNo> MemFs::dirty_files(size_t count) {
   std::vector<MnodeNo> found;
   if (count == 0) return found;
+  impl_->deltas.collect_notes();
   using Verdict = LinkQueue::Verdict;
   impl_->data->dirty.visit(
       [&](Mnode& mnode) {
@@ -48,15 +47,15 @@ void MemFs::log_attributes(MnodeNo number) {
   atime.target = number;
   auto times = impl.make_record(std::move(atime), kRecordLogBytes);
   MutexLock change(mnode.change_lock);
-  const bool times_open = mnode.times_unlogged.exchange(false, seq_cst);
+  const bool times_open = impl.deltas.take_times(mnode);
   if (mnode.is_file() && mnode.file.peek() != nullptr) {
     FileAccess(impl, mnode).log_open_attributes(times_open, std::move(times), room);
     return;
   }
   if (!times_open) return;
   LogSlot slot(impl);
-  (void)slot.stamp(impl.deltas.read(mnode).stamp);
-  std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read(mnode).atime_ns;
+  mnode.change_stamp = slot.stamp(std::max(mnode.stamp.load(acquire), mnode.change_stamp));
+  std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read_counts(mnode).atime_ns;
   slot.append(std::move(times));
   room.appended(kRecordLogBytes);
 }
@@ -71,7 +70,7 @@ void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> 
   std::vector<std::unique_ptr<OpRecord>> records;
   records.push_back(std::move(record));
   if (times_open) {
-    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read(mnode_).atime_ns;
+    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_counts(mnode_).atime_ns;
     records.push_back(std::move(times));
   }
   node_.overlay_.settle(log_all(records, room, 0, [] {}));

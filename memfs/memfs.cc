@@ -11,6 +11,7 @@ MemFs::Impl::Impl(const MemFsOptions& o, oplog::OpLog* l, Backend* b)
     : options(o), log(l), backend(b), numbers(b), data(std::make_unique<DataHalf>()),
       reclaimer(std::make_unique<Reclaimer>()) {
   SCALEFS_CHECK((log == nullptr) == (backend == nullptr));
+  deltas.set_lists(*data);
 }
 
 MemFs::Impl::~Impl() = default;

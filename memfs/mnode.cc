@@ -1,9 +1,11 @@
 #include "memfs/mnode.h"
 
+#include <sys/stat.h>
+
 #include "base/memory.h"
 #include "memfs/directory.h"
 #include "memfs/file_node.h"
-#include "memfs/xattr_set.h"
+#include "memfs/xattr_table.h"
 
 namespace scalefs::memfs {
 
@@ -40,17 +42,20 @@ Mnode::Mnode(MnodeInit init)
   uid.store(init.attr.uid, relaxed);
   gid.store(init.attr.gid, relaxed);
   flags.store(init.attr.flags, relaxed);
-  atime_ns.store(init.attr.atime_ns, relaxed);
+  base_atime_ns.store(init.attr.atime_ns, relaxed);
   base_mtime_ns.store(init.attr.mtime_ns, relaxed);
   base_ctime_ns.store(init.attr.ctime_ns, relaxed);
   mtime_ahead.store(init.attr.mtime_ns > init.attr.ctime_ns, relaxed);
+  atime_ahead.store(false, relaxed);
   base_nlink.store(init.attr.nlink, relaxed);
   base_entries.store(static_cast<int64_t>(init.entries), relaxed);
   stamp.store(init.stamp, relaxed);
   parent.store(init.parent.v, relaxed);
   tmpfile.store(init.tmpfile, relaxed);
+  set_id.store(without_set_id(init.attr.mode) != init.attr.mode, relaxed);
   base_lookups = init.lookups;
   if (is_directory()) directory = std::make_unique<DirectoryNode>(number, !init.loaded);
+  static_assert(sizeof(Mnode) == 448, "DESIGN.md names it");
   memory_count(MemoryClass::mnode, sizeof(Mnode));
 }
 
@@ -58,6 +63,12 @@ Mnode::~Mnode() {
   memory_count(MemoryClass::mnode, -static_cast<int64_t>(sizeof(Mnode)));
   delete target.load(relaxed);  // nobody else can see the object any more
   delete xattrs.load(relaxed);
+}
+
+uint32_t without_set_id(uint32_t mode) {
+  mode &= ~static_cast<uint32_t>(S_ISUID);
+  if (mode & S_IXGRP) mode &= ~static_cast<uint32_t>(S_ISGID);
+  return mode;
 }
 
 }  // namespace scalefs::memfs

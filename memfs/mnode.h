@@ -1,31 +1,37 @@
 // An object in memory: what every type has in common. Files have a FileNode (data), directories a
 // DirectoryNode (names).
 //
-// Attributes. Writers hold `attr_lock` and bump `attr_seq` (odd while they change something), by an
-// AttrWrite; readers take no lock and write nothing (DeltaCache::read). Everything that many cores change at once is not
-// written here but in the delta cache: lookups, nlink, entries and the latest mtime and ctime. So what
-// this struct holds of those is a base, and the truth is the base plus every core's delta
-// (DeltaCache::read gives exact sums).
+// Attributes stand in three parts, each with its own writers, and readers take no lock and write nothing
+// (DeltaCache::read):
+//   * what explicit changes set (mode, owner, flags): under `mode_lock`, with `mode_stamp` marked busy (ModeWrite);
+//   * base values of counts and times: under `attr_lock`, with `attr_seq` odd (AttrWrite);
+//   * everything that many cores change at once (lookups, nlink, entries, the latest access, change and data times):
+//     in the delta cache. So the truth is the base plus every core's delta.
 //
-// Locks, in the order in which they are taken (P1): rename lock, change_lock, the data half's file mutex,
-// directory buckets (NameLocks), a log slot, a way of the delta cache, attr_lock. attr_lock is innermost and held
-// for some tens of instructions.
+// Locks, in the order in which they are taken (P1): rename lock, change_lock, mode_lock, an xattr bucket's lock
+// (xattr_table.h), the data half's file mutex, directory buckets (NameLocks), a log slot, a way of the delta cache,
+// attr_lock. attr_lock is innermost and held for some tens of instructions.
 //
-// Stamps. `stamp` is the last stamp that was given to an operation that changed attributes, under
-// attr_lock; stamps of operations that touched the object through the delta cache are there. A new object starts with its
-// creator's.
+// Stamps. What two operations set to different values they set under one lock, and that lock's owner remembers the last
+// stamp given under it: mode_stamp, change_stamp and mtime_set_stamp (explicit times), a bucket's (xattrs). `stamp` is
+// older than all those: the creator's, and raised where deltas are folded. An operation takes what the locks that it holds
+// remember, and `stamp`, but not what other kinds of changes gave: chmod and setxattr of one file set
+// nothing in common but the ctime, which is a maximum in whatever order, so the clock orders them (P1).
 //
-// A change of names takes from the objects that it links and unlinks the base's stamp alone. Names are ordered by their
-// buckets' locks; operations that the object saw through other names met this one in no lock, so the
-// clock orders them (P1), and looking at their deltas would touch lines that every writer of the file writes.
+// A change of names takes from the objects that it links and unlinks `stamp` alone, and from the directories what explicit
+// changes gave as well (last_explicit): they decide what a new object gets. Names are ordered by their buckets' locks;
+// operations that the object saw through other names met this one in no lock, so the clock orders them (P1),
+// and looking at their deltas would touch lines that every writer of the file writes.
 //
-// Lines (I1). What finding an object reads is constant and stands alone; the locks and lists that calls of one kind
-// write stand apart from each other, and from what stat and changes of names read.
+// Lines (I1). What finding an object reads is constant and stands alone; the other lines are grouped by who writes them:
+// chmod and chown; utimes and folds; what is only read in the steady state (masks of cores, parent, pointers);
+// locks; and what is written when an object becomes dirty or its lookups are folded. 448 bytes.
 //
 // Life: alive -> dying -> dead, see reclaim.h. The memory is freed by epoch::retire, so that a pointer
 // found under an EpochGuard stays good in that guard; a Pin (impl.h) keeps the object alive beyond.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -39,7 +45,7 @@ namespace scalefs::memfs {
 
 class DirectoryNode;  // directory.h
 class FileNode;       // file_node.h
-class XattrSet;       // xattr_set.h
+class XattrTable;     // xattr_table.h
 
 enum class Life : uint8_t { alive, dying, dead };
 
@@ -118,57 +124,94 @@ struct alignas(64) Mnode {
   // --- linkage of the mnode table: two chains, so that a resize leaves readers of the old one alone
   Atomic<Mnode*> table_next[2];
 
-  // --- attributes. Written under attr_lock with attr_seq odd, by release stores; read by acquire
-  // loads between two equal even values of attr_seq.
-  alignas(64) SpinBit attr_lock;
-  Atomic<uint32_t> attr_seq{0};
+  // --- what explicit changes set. Written under mode_lock inside a ModeWrite, by release stores; read by acquire
+  // loads between two equal values of mode_stamp that are not busy.
+  alignas(64) Mutex mode_lock;
+  static constexpr Stamp kModeBusy = Stamp{1} << 63;
+  // The last stamp given under mode_lock: strictly ascending, so it serves as a sequence number too.
+  Atomic<Stamp> mode_stamp{0};
   Atomic<uint32_t> mode;
   Atomic<uint32_t> uid;
   Atomic<uint32_t> gid;
   Atomic<uint32_t> flags;
-  Atomic<int64_t> atime_ns;
+
+  // --- base values. Written under attr_lock with attr_seq odd, by release stores; read by acquire
+  // loads between two equal even values of attr_seq.
+  alignas(64) SpinBit attr_lock;
+  // What was set explicitly to later than its setting (mtime, atime) is no time of a change or a reading: the first
+  // delta that counts replaces it; anything else can only be raised. The log's reader does the same with the mtime
+  // (volume/record_visitor.h), by the same comparison: with the ctime that the setting operation brought. Of
+  // an object on disk it is told by its ctime, which differs only where a clock was set back.
+  Atomic<bool> mtime_ahead;
+  Atomic<bool> atime_ahead;
+  Atomic<uint32_t> attr_seq{0};
+  Atomic<int64_t> base_atime_ns;
   Atomic<int64_t> base_mtime_ns;
   Atomic<int64_t> base_ctime_ns;
   Atomic<int64_t> base_nlink;
   Atomic<int64_t> base_entries;
-  Atomic<Stamp> stamp;
-  // An explicit mtime begins a new age of the maxima: deltas stamped below this one do not count for it. What was set
-  // to later than the ctime (mtime_ahead) is no time of a change, so the first delta that counts replaces
-  // it; anything else can only be raised. The same can be told of an object on disk, and the log's reader does the same
-  // (volume/record_visitor.h): both show one mtime.
+  // An explicit mtime begins a new age of the maxima: deltas stamped below this one do not count for it.
   Atomic<Stamp> mtime_set_stamp{0};
-  Atomic<bool> mtime_ahead;
   // The largest stamp of a delta that was folded into base_mtime_ns. Protected by attr_lock, not by attr_seq.
   Stamp base_mtime_stamp = 0;
 
-  // --- Which cores' ways may hold a delta (bit core % 128). Set before the delta, cleared after the
-  // fold; in the steady state only read.
+  // --- In the steady state only read. `stamp`: written by folds, inside an AttrWrite.
+  alignas(64) Atomic<Stamp> stamp;
+  // Which cores' ways may hold a delta, and which cores' touches (bit core % 128). Set before the delta, cleared after
+  // the fold.
   Atomic<uint64_t> delta_cores[2];
+  Atomic<uint64_t> touch_cores[2];
   Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
-  Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
-  // Explicit changes of attributes and xattrs, one at a time (an ACL is both). Sleeps; held over the
-  // log slot.
+
+  // Explicit changes of times, and records of data, which carry times: one at a time. Sleeps; held over the log slot.
   alignas(64) Mutex change_lock;
-  // The last stamp that was given under change_lock to a change that does not raise `stamp`: of xattrs
-  // alone, and of data. Protected by change_lock.
+  // The last stamp that was given under change_lock. Protected by it.
   Stamp change_stamp = 0;
 
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
-  // no record carries and no dirty page will bring into one.
+  // no record carries and no dirty page will bring into one. Where it became so in the steady state a core's way
+  // says it (DeltaCache::note).
   alignas(64) ListLink dirty_link;
   Atomic<bool> times_unlogged{false};
-  // An immutable set, replaced as a whole and retired by epoch; null: none, or (when `loaded`) not loaded
-  // yet. Release store under change_lock, acquire load under an EpochGuard. Who reads xattrs writes nothing, so
-  // they stand apart from the lock.
-  alignas(64) Atomic<const XattrSet*> xattrs{nullptr};
-
-  // --- lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
-  int64_t base_lookups = 0;
+  // Lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
   bool queued_for_review = false;
+  int64_t base_lookups = 0;
   Mnode* next_review = nullptr;
 
-  // --- of a regular file
-  alignas(64) const LazyFile file;
+  // --- Pointers that are set once, and flags that change once or hardly ever.
+  // Null: no xattrs, or (when `loaded`) not loaded yet. Release exchange, acquire loads.
+  alignas(64) Atomic<XattrTable*> xattrs{nullptr};
+  const LazyFile file;      // of a regular file
+  Atomic<bool> tmpfile;     // nlink 0 that may be linked; false after the first link, for ever
+  // A write has set-id bits to drop, told apart from the mode so that writes do not read what chmod writes. True before
+  // such a mode can be seen, false after it has gone; written under mode_lock.
+  Atomic<bool> set_id;
+
+  // What operations on names in a directory pass to the log beside the buckets' stamps.
+  Stamp last_explicit() const {
+    // Acquire: pairs with ModeWrite and AttrWrite; each field alone is enough here.
+    const Stamp mode_changed = mode_stamp.load(acquire) & ~kModeBusy;
+    const Stamp mtime_set = mtime_set_stamp.load(acquire);
+    const Stamp base = stamp.load(acquire);
+    return std::max({mode_changed, mtime_set, base});
+  }
+};
+
+// A change of the fields that mode_stamp covers, from construction to destruction, by the operation with `stamp`. Between
+// them fields are stored with release order. mode_lock is held.
+class ModeWrite {
+ public:
+  ModeWrite(Mnode& mnode, Stamp stamp) : mnode_(mnode), stamp_(stamp) {
+    // Relaxed: only the holder of mode_lock writes it, and the stores that follow are releases.
+    mnode.mode_stamp.store(mnode.mode_stamp.load(relaxed) | Mnode::kModeBusy, relaxed);
+  }
+  ~ModeWrite() { mnode_.mode_stamp.store(stamp_, release); }  // pairs with DeltaCache::read
+  ModeWrite(const ModeWrite&) = delete;
+  ModeWrite& operator=(const ModeWrite&) = delete;
+
+ private:
+  Mnode& mnode_;
+  const Stamp stamp_;
 };
 
 // A change of the fields that attr_seq covers, from construction to destruction. Between them fields are
@@ -190,6 +233,10 @@ class SCOPED_CAPABILITY AttrWrite {
  private:
   Mnode& mnode_;
 };
+
+// As Linux does when data or the owner changes: the set-group-id bit of a file that its group may not
+// execute is no privilege.
+uint32_t without_set_id(uint32_t mode);
 
 // The type bits of `mode` as DT_*.
 inline uint8_t type_of_mode(uint32_t mode) { return static_cast<uint8_t>((mode >> 12) & 15); }

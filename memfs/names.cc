@@ -61,7 +61,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
     if (is_live(known)) return Errno(EEXIST);
     LogSlot slot(impl);
     // Acquire: pairs with AttrWrite.
-    const Stamp stamp = slot.stamp(std::max(locks.last_stamp(), directory->stamp.load(acquire)));
+    const Stamp stamp = slot.stamp(std::max(locks.last_stamp(), directory->last_explicit()));
     publish_object(impl, made.mnode.release(), stamp);
     publish_name(names, known, std::move(item), value);
     impl.deltas.add(*directory, {.nlink = is_directory ? 1 : 0,
@@ -91,7 +91,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
     SCALEFS_TRY(const Pin target, resolve_object(impl, *directory, hash, name));
     if (directories && !target->is_directory()) return Errno(ENOTDIR);
     if (!directories && target->is_directory()) return Errno(EISDIR);
-    if (directories && impl.deltas.read(*target).entries != 0) return Errno(ENOTEMPTY);
+    if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
     if (!reserved)
       SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces, .always = true}));
     reserved = true;
@@ -112,11 +112,11 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
       if (!is_live(item)) return Errno(ENOENT);
       if (NameValue::from_word(item->value.load(relaxed)).number() != target->number) continue;
       // Exact now: every bucket is locked.
-      if (directories && impl.deltas.read(*target).entries != 0) return Errno(ENOTEMPTY);
+      if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
       LogSlot slot(impl);
       const Stamp stamp = slot.stamp(
           std::max({locks.last_stamp(), target->stamp.load(acquire),  // see mnode.h, "Stamps"
-                    directory->stamp.load(acquire)}));
+                    directory->last_explicit()}));
       if (directories) target->directory->kill();
       removed = names.remove(item, stamp);
       impl.deltas.add(*target,
@@ -200,13 +200,13 @@ Result<Entry> MemFs::create(MnodeNo dir, std::string_view name, uint32_t mode, b
   for (;;) {
     auto made = make_named(*impl_, dir, name, {.mode = S_IFREG | (mode & 07777)}, caller);
     if (made.ok() || exclusive || made.code() != EEXIST) return made;
-    auto present = lookup(dir, name);
+    SCALEFS_TRY(const Pin directory, pin_directory(*impl_, dir));
+    auto present = resolve_object(*impl_, *directory, hash_name(*impl_, name), name);
     if (!present.ok() && present.code() == ENOENT) continue;  // removed meanwhile
-    if (!present.ok()) return present;
-    const uint32_t type = present->attr.mode & S_IFMT;
-    if (type != S_IFDIR && type != S_IFLNK) return present;
-    forget(present->attr.mnode, 1);
-    return Errno(type == S_IFDIR ? EISDIR : ELOOP);
+    if (!present.ok()) return present.error();
+    if ((*present)->is_directory()) return Errno(EISDIR);
+    if ((*present)->is_symlink()) return Errno(ELOOP);
+    return entry_of(*impl_, std::move(present).value());
   }
 }
 
@@ -231,7 +231,7 @@ Result<Entry> MemFs::tmpfile(MnodeNo dir, uint32_t mode, const Caller& caller) {
   Mnode* const mnode = made.mnode.release();
   {
     LogSlot slot(impl);
-    publish_object(impl, mnode, slot.stamp(directory->stamp.load(acquire)));
+    publish_object(impl, mnode, slot.stamp(directory->last_explicit()));
     slot.append(std::move(record));
   }
   room.keep();
@@ -249,7 +249,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   SCALEFS_TRY(const NameValue present, resolve(impl, *directory, hash, name));
   if (present) return Errno(EEXIST);
   // Before the lock, whose line a call that fails shall not write; looked at again under it.
-  if (!target->tmpfile.load(relaxed) && impl.deltas.read(*target).nlink <= 0) return Errno(ENOENT);
+  if (!target->tmpfile.load(relaxed) && impl.deltas.read_counts(*target).nlink <= 0) return Errno(ENOENT);
 
   const uint64_t cost = kRecordCost + name.size();
   Reservation room(impl);
@@ -270,14 +270,14 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
     if (names.dead()) return Errno(ENOENT);
     NameItem* known = names.item(hash, name);
     if (is_live(known)) return Errno(EEXIST);
-    const MetaSums sums = impl.deltas.read(*target);
+    const MetaSums sums = impl.deltas.read_counts(*target);
     if (sums.nlink >= kLinksMax) return Errno(EMLINK);
     // Relaxed: who links a temporary file twice at once may write it twice.
     const bool first = target->tmpfile.load(relaxed);
     if (sums.nlink <= 0 && !first) return Errno(ENOENT);
     LogSlot slot(impl);
     const Stamp stamp = slot.stamp(
-        std::max({locks.last_stamp(), sums.stamp, directory->stamp.load(acquire)}));
+        std::max({locks.last_stamp(), sums.stamp, directory->last_explicit()}));
     if (first) target->tmpfile.store(false, relaxed);
     impl.deltas.add(*target, {.nlink = 1, .ctime_ns = now, .stamp = stamp});
     publish_name(names, known, std::move(item), value);
@@ -289,7 +289,9 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   }
   room.keep();
   if (grow) names.grow();
-  return entry_of(impl, std::move(target));
+  const Entry entry{impl.answer(*target, now)};
+  (void)target.release();
+  return entry;
 }
 
 Status MemFs::unlink(MnodeNo dir, std::string_view name) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "memfs/acl.h"
+#include "memfs/xattr_table.h"
 
 namespace scalefs::memfs {
 
@@ -19,7 +20,7 @@ Result<MadeObject> make_object(MemFs::Impl& impl, Mnode& directory, const NewObj
   attr.mode = inherited.mode;
   attr.uid = caller.uid;
   attr.gid = caller.gid;
-  // Acquire: pairs with AttrWrite; each field alone is enough here.
+  // Acquire: pairs with ModeWrite; each field alone is enough here.
   if (directory.mode.load(acquire) & S_ISGID) {
     attr.gid = directory.gid.load(acquire);
     if (S_ISDIR(what.mode)) attr.mode |= S_ISGID;
@@ -39,7 +40,7 @@ Result<MadeObject> make_object(MemFs::Impl& impl, Mnode& directory, const NewObj
   made.mnode = std::make_unique<Mnode>(std::move(init));
   // Relaxed: nobody sees the object yet.
   if (S_ISLNK(what.mode)) made.mnode->target.store(new std::string(what.target), relaxed);
-  if (!inherited.xattrs.empty()) made.mnode->xattrs.store(new XattrSet(inherited.xattrs), relaxed);
+  if (!inherited.xattrs.empty()) made.mnode->xattrs.store(new XattrTable(inherited.xattrs), relaxed);
   made.xattrs = std::move(inherited.xattrs);
   impl.table.prepare(attr.mnode);
   return made;

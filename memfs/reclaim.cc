@@ -1,10 +1,12 @@
 #include "memfs/reclaim.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "memfs/file_node.h"
 #include "memfs/impl.h"
 #include "memfs/resolve.h"
+#include "memfs/xattrs.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -88,15 +90,19 @@ void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room) {
   if (room != nullptr) {
     auto record = impl.make_record(ReclaimOp{mnode->number}, kRecordCost);
     LogSlot slot(impl);
-    (void)slot.stamp(impl.deltas.read(*mnode).stamp);
+    // After everything that was ever logged of it; nobody changes it any more.
+    Stamp last = std::max({impl.deltas.read(*mnode).stamp, mnode->last_explicit(),
+                           mnode->change_stamp});
+    if (const XattrTable* table = present_xattrs(*mnode)) last = std::max(last, table->last_stamp());
+    (void)slot.stamp(last);
     slot.append(std::move(record));
     room->keep();
   }
+  impl.deltas.forget(*mnode);  // its notes list it: before it leaves the lists
   if (mnode->is_file() && mnode->file.peek() != nullptr) mnode->file->drop_all(impl, *mnode);
   // Whatever was never read or written can be listed too, for the time of its last reading.
   impl.data->dirty.remove(mnode->dirty_link);
   impl.table.remove(mnode);
-  impl.deltas.forget(*mnode);
   if (impl.backend != nullptr) impl.backend->dropped(mnode->number);
   epoch::retire(mnode);
 }

@@ -1,9 +1,13 @@
 // setxattr, getxattr, listxattr, removexattr.
 //
-// A change holds the object's change_lock over stamp, publication and append. The sets are immutable, so
-// readers take no lock. An access ACL is also permission bits: both change together, in one operation.
-#include <sys/stat.h>
-
+// A change holds its bucket's lock over stamp, publication and append (xattr_table.h); the sets are immutable, so readers
+// take no lock. An access ACL is also permission bits: both change together, in one operation under mode_lock, and so
+// do default ACLs.
+//
+// A call looks without a lock first: one that fails writes nothing that others read, and one that sets the value that
+// is there changes the ctime alone. Its record says so and does not name the value: another call may change it
+// meanwhile, and memory and the log must agree on who was last. It is stamped after the operation whose value it saw.
+#include <algorithm>
 #include <utility>
 
 #include "memfs/acl.h"
@@ -35,16 +39,16 @@ Status check_xattr_name(const Mnode& mnode, std::string_view name, int missing) 
   return Errno(EOPNOTSUPP);
 }
 
-// One change, found out under change_lock: the set that will be, and what is logged of it.
+// One change, found out under its lock: the set that will be, and what is logged of it.
 struct Change {
   std::unique_ptr<XattrSet> set;  // null: stays
   std::optional<uint32_t> mode;
   std::unique_ptr<OpRecord> records[2];
 };
 
-// The new mode of an object whose access ACL becomes `acl`.
+// The new mode of an object whose access ACL becomes `acl`. mode_lock is held.
 uint32_t mode_by_acl(const Mnode& mnode, const Acl& acl) {
-  const uint32_t mode = mnode.mode.load(acquire);  // written under change_lock
+  const uint32_t mode = mnode.mode.load(relaxed);
   return (mode & ~0777u) | acl.mode_bits();
 }
 
@@ -55,12 +59,12 @@ void record(Impl& impl, Change& change, auto op, uint64_t cost, int64_t now) {
   (change.records[0] == nullptr ? change.records[0] : change.records[1]) = std::move(made);
 }
 
-// Removes the attribute when it is there, and sets the mode when it is given.
-Change removal(Impl& impl, Mnode& mnode, std::string_view name, std::optional<uint32_t> mode,
-               int64_t now) {
+// Removes the access control list when it is there, and sets the mode when it is given.
+Change acl_removal(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& place,
+                   std::string_view name, std::optional<uint32_t> mode, int64_t now) {
   Change change;
-  if (present_xattrs(mnode).find(name) != nullptr) {
-    change.set = present_xattrs(mnode).without(name);
+  if (present_acl(mnode, name) != nullptr) {
+    change.set = xattrs_without(place, name);
     record(impl, change, RemoveXattrOp{mnode.number, std::string(name)},
            kRecordCost + name.size(), now);
   }
@@ -74,10 +78,11 @@ Change removal(Impl& impl, Mnode& mnode, std::string_view name, std::optional<ui
   return change;
 }
 
-Change setting(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value,
-               std::optional<uint32_t> mode, uint64_t cost, int64_t now) {
+Change setting(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& place,
+               std::string_view name, ConstBytes value, std::optional<uint32_t> mode,
+               uint64_t cost, int64_t now) {
   Change change;
-  change.set = present_xattrs(mnode).with(name, value);
+  change.set = xattrs_with(place, name, value);
   change.mode = mode;
   record(impl, change,
          SetXattrOp{mnode.number, std::string(name), XattrValue(value.begin(), value.end()), mode},
@@ -85,25 +90,70 @@ Change setting(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   return change;
 }
 
-// Publishes and logs it; change_lock is held, room was taken.
-OldXattrs apply(Impl& impl, Mnode& mnode, Change change, int64_t now) {
+// Publishes and logs a change of a list; mode_lock is held, room was taken.
+OldXattrs apply_acl(Impl& impl, Mnode& mnode, Atomic<const XattrSet*>& place, Change change,
+                    int64_t now) {
   SetAttrOp attributes;
   attributes.mode = change.mode;
   LogSlot slot(impl);
-  // Without a mode it is a change of the set and the ctime alone, which meets others under change_lock and
-  // nowhere else: their stamps are there, and the lines of the attributes stay unwritten.
-  const Stamp stamp = slot.stamp(change.mode ? impl.deltas.read(mnode).stamp
-                                             : std::max(mnode.stamp.load(acquire), mnode.change_stamp));
-  mnode.change_stamp = stamp;
+  const Stamp stamp =
+      slot.stamp(std::max(mnode.stamp.load(acquire), mnode.mode_stamp.load(relaxed)));
   OldXattrs old;
-  if (change.set != nullptr) old = publish_xattrs(mnode, std::move(change.set));
-  if (!change.mode)
+  {
+    ModeWrite write(mnode, stamp);
+    publish_mode(mnode, attributes);
     impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
-  else
-    publish_attributes(mnode, attributes, now, stamp);
+  }
+  if (change.set != nullptr) old = publish_xattrs(place, std::move(change.set));
   for (auto& one : change.records)
     if (one != nullptr) slot.append(std::move(one));
   return old;
+}
+
+// The same for a change in a bucket, whose lock is held.
+OldXattrs apply(Impl& impl, Mnode& mnode, XattrTable::Bucket& bucket, Change change, int64_t now) {
+  LogSlot slot(impl);
+  const Stamp stamp =
+      slot.stamp(std::max(mnode.stamp.load(acquire), bucket.stamp.load(relaxed)));
+  impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
+  bucket.stamp.store(stamp, release);
+  OldXattrs old = publish_xattrs(bucket.set, std::move(change.set));
+  if (change.records[0] != nullptr) slot.append(std::move(change.records[0]));
+  return old;
+}
+
+// Sets the ctime alone, after the operation with stamp `seen`. Room was taken.
+void apply_ctime(Impl& impl, Mnode& mnode, Stamp seen, int64_t now) {
+  SetAttrOp nothing;
+  nothing.target = mnode.number;
+  auto record = impl.make_record(std::move(nothing), kRecordCost);
+  if (record != nullptr) record->ctime_ns = now;
+  LogSlot slot(impl);
+  const Stamp stamp = slot.stamp(std::max(mnode.stamp.load(acquire), seen));
+  impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
+  slot.append(std::move(record));
+}
+
+// What a call sees of a name without a lock.
+struct Seen {
+  bool present = false;
+  bool same = false;  // with the value that is asked for
+  Stamp stamp = 0;    // of the operation that made it so, or of a later one
+};
+Seen look(const Mnode& mnode, std::string_view name, ConstBytes value) {
+  Seen seen;
+  EpochGuard guard;
+  const XattrTable* table = present_xattrs(mnode);
+  if (table == nullptr) return seen;
+  const XattrValue* found = table->find(name, &seen.stamp);
+  seen.present = found != nullptr;
+  seen.same = found != nullptr && std::equal(found->begin(), found->end(), value.begin(), value.end());
+  return seen;
+}
+Status check_present(bool present, XattrMode mode) {
+  if (mode == XattrMode::create && present) return Errno(EEXIST);
+  if (mode == XattrMode::replace && !present) return Errno(ENODATA);
+  return {};
 }
 
 Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value) {
@@ -115,22 +165,23 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   SCALEFS_TRY_VOID(room.take({.log_bytes = cost + kRecordCost,
                               .tree_places = xattr_places(value.size()) + kAttributePlaces}));
   const int64_t now = impl.now_ns();
+  Atomic<const XattrSet*>& place = xattr_table(mnode).acls();
   OldXattrs old;
-  MutexLock lock(mnode.change_lock);
+  MutexLock lock(mnode.mode_lock);
   std::optional<uint32_t> mode;
   if (access && !acl.empty()) mode = mode_by_acl(mnode, acl);
   Change change;
   if (acl.empty() || (access && acl.is_minimal())) {
-    change = removal(impl, mnode, name, mode, now);
+    change = acl_removal(impl, mnode, place, name, mode, now);
     if (change.set == nullptr && !change.mode) return {};
   } else {
-    change = setting(impl, mnode, name, acl.bytes(), mode, cost, now);
+    change = setting(impl, mnode, place, name, acl.bytes(), mode, cost, now);
   }
   Need used;
   for (const auto& one : change.records) {
     if (one != nullptr) used.log_bytes += one->cost_bytes;
   }
-  old = apply(impl, mnode, std::move(change), now);
+  old = apply_acl(impl, mnode, place, std::move(change), now);
   room.keep(used);
   return {};
 }
@@ -144,16 +195,24 @@ Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, 
   if (value.size() > kXattrValueBytesMax) return Errno(E2BIG);
   SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   if (is_acl_name(name)) return set_acl(impl, *mnode, name, value);
+  SCALEFS_TRY_VOID(check_present(look(*mnode, name, value).present, mode));
   const uint64_t cost = kRecordCost + name.size() + value.size();
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = xattr_places(value.size())}));
   const int64_t now = impl.now_ns();
+  const Seen seen = look(*mnode, name, value);
+  if (seen.same && mode != XattrMode::create) {
+    apply_ctime(impl, *mnode, seen.stamp, now);
+    room.keep({.log_bytes = kRecordCost});
+    return {};
+  }
+  XattrTable::Bucket& bucket = xattr_table(*mnode).bucket(name);
   OldXattrs old;
-  MutexLock lock(mnode->change_lock);
-  const bool present = present_xattrs(*mnode).find(name) != nullptr;
-  if (mode == XattrMode::create && present) return Errno(EEXIST);
-  if (mode == XattrMode::replace && !present) return Errno(ENODATA);
-  old = apply(impl, *mnode, setting(impl, *mnode, name, value, std::nullopt, cost, now), now);
+  MutexLock lock(bucket.lock);
+  const XattrSet* set = bucket.set.load(relaxed);
+  SCALEFS_TRY_VOID(check_present(set != nullptr && set->find(name) != nullptr, mode));
+  old = apply(impl, *mnode, bucket,
+              setting(impl, *mnode, bucket.set, name, value, std::nullopt, cost, now), now);
   room.keep();
   return {};
 }
@@ -163,7 +222,8 @@ Result<std::vector<std::byte>> MemFs::getxattr(MnodeNo number, std::string_view 
   SCALEFS_TRY_VOID(check_xattr_name(*mnode, name, ENODATA));
   SCALEFS_TRY_VOID(load_xattrs(*impl_, *mnode));
   EpochGuard guard;
-  const XattrValue* value = present_xattrs(*mnode).find(name);
+  const XattrTable* table = present_xattrs(*mnode);
+  const XattrValue* value = table != nullptr ? table->find(name) : nullptr;
   if (value == nullptr) return Errno(ENODATA);
   return *value;
 }
@@ -172,7 +232,8 @@ Result<std::vector<std::string>> MemFs::listxattr(MnodeNo number) {
   SCALEFS_TRY(const Pin mnode, Pin::of(*impl_, number));
   SCALEFS_TRY_VOID(load_xattrs(*impl_, *mnode));
   EpochGuard guard;
-  return present_xattrs(*mnode).names();
+  const XattrTable* table = present_xattrs(*mnode);
+  return table != nullptr ? table->names() : std::vector<std::string>();
 }
 
 Status MemFs::removexattr(MnodeNo number, std::string_view name) {
@@ -181,15 +242,21 @@ Status MemFs::removexattr(MnodeNo number, std::string_view name) {
   SCALEFS_TRY_VOID(check_xattr_name(*mnode, name, EPERM));
   SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   if (is_acl_name(name)) return set_acl(impl, *mnode, name, {});
+  if (!look(*mnode, name, {}).present) return Errno(ENODATA);
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take(
       {.log_bytes = kRecordCost + name.size(), .tree_places = xattr_places(0), .always = true}));
   const int64_t now = impl.now_ns();
+  XattrTable::Bucket& bucket = xattr_table(*mnode).bucket(name);
   OldXattrs old;
-  MutexLock lock(mnode->change_lock);
-  Change change = removal(impl, *mnode, name, std::nullopt, now);
-  if (change.set == nullptr) return Errno(ENODATA);
-  old = apply(impl, *mnode, std::move(change), now);
+  MutexLock lock(bucket.lock);
+  const XattrSet* set = bucket.set.load(relaxed);
+  if (set == nullptr || set->find(name) == nullptr) return Errno(ENODATA);
+  Change change;
+  change.set = set->without(name);
+  record(impl, change, RemoveXattrOp{mnode->number, std::string(name)}, kRecordCost + name.size(),
+         now);
+  old = apply(impl, *mnode, bucket, std::move(change), now);
   room.keep();
   return {};
 }

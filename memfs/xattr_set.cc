@@ -6,15 +6,6 @@
 
 namespace scalefs::memfs {
 
-XattrSet::XattrSet(const XattrPairs& pairs) {
-  items_.reserve(pairs.size());
-  for (const auto& [name, value] : pairs)
-    items_.push_back({name, std::make_shared<const XattrValue>(value)});
-  std::sort(items_.begin(), items_.end(),
-            [](const Item& a, const Item& b) { return a.name < b.name; });
-  count();
-}
-
 XattrSet::XattrSet(const XattrSet& other) : items_(other.items_) {}
 
 XattrSet::~XattrSet() { memory_count(MemoryClass::xattr, -counted_); }
@@ -38,17 +29,8 @@ const XattrValue* XattrSet::find(std::string_view name) const {
   return at != items_.end() && at->name == name ? at->value.get() : nullptr;
 }
 
-std::vector<std::string> XattrSet::names() const {
-  std::vector<std::string> result;
-  result.reserve(items_.size());
-  for (const Item& item : items_) result.push_back(item.name);
-  return result;
-}
-
-XattrPairs XattrSet::pairs() const {
-  XattrPairs result;
-  for (const Item& item : items_) result.emplace_back(item.name, *item.value);
-  return result;
+void XattrSet::append_names(std::vector<std::string>* names) const {
+  for (const Item& item : items_) names->push_back(item.name);
 }
 
 std::unique_ptr<XattrSet> XattrSet::with(std::string_view name, ConstBytes value) const {

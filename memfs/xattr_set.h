@@ -1,5 +1,5 @@
-// The extended attributes of one object: an immutable set, so that readers take no lock. A change makes a new
-// set, which shares the values that stay, publishes it (Mnode::xattrs) and retires the old one.
+// Some extended attributes of one object, those of one bucket (xattr_table.h): an immutable set, so that readers
+// take no lock. A change makes a new set, which shares the values that stay, publishes it and retires the old one.
 #pragma once
 
 #include <memory>
@@ -18,15 +18,13 @@ using XattrPairs = std::vector<std::pair<std::string, XattrValue>>;
 class XattrSet {
  public:
   XattrSet() = default;
-  explicit XattrSet(const XattrPairs& pairs);
   ~XattrSet();
   XattrSet& operator=(const XattrSet&) = delete;
 
   // Null when there is none of that name.
   const XattrValue* find(std::string_view name) const;
-  std::vector<std::string> names() const;  // ascending
+  void append_names(std::vector<std::string>* names) const;
   bool empty() const { return items_.empty(); }
-  XattrPairs pairs() const;
 
   // A copy with `name` set, or without it.
   std::unique_ptr<XattrSet> with(std::string_view name, ConstBytes value) const;

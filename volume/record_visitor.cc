@@ -172,7 +172,7 @@ Status RecordVisitor::operator()(const memfs::SetAttrOp& op) {
   touch_object(target);
   if (op.mtime_ns) {
     item.mtime_ns = *op.mtime_ns;
-    target->mtime_ahead = item.mtime_ns > item.ctime_ns;
+    target->mtime_ahead = item.mtime_ns > ctime_ns_;  // as in MemFS, whose base lacks other cores' ctimes
   }
   return {};
 }

@@ -58,11 +58,10 @@ ModelId World::id_of(char label) const {
 }
 
 void World::warm(const std::string& files) {
+  for (const auto& [label, id] : labels_) fs_.node(id).ctime = fs_.time();
   for (const char dir : {'p', 'q', 's'})
     fs_.node(id_of(dir)).mtime = fs_.node(id_of(dir)).ctime = fs_.time();
-  for (const char file : files)
-    if (fs_.node(id_of(file)).nlink > 0)
-      fs_.node(id_of(file)).mtime = fs_.node(id_of(file)).ctime = fs_.time();
+  for (const char file : files) fs_.node(id_of(file)).mtime = fs_.time();
 }
 
 std::string World::label_of(ModelId id) const {
