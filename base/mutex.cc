@@ -95,4 +95,16 @@ void SpinBit::lock_slow() {
 #endif
 }
 
+void SleepBit::lock_slow() {
+#ifdef SCALEFS_SCHEDULE
+  while (!try_lock()) schedule::block_on(this);
+#else
+  // Awaited from here on: whoever waited with us is not forgotten when we unlock.
+  while (state_.exchange(2, std::memory_order_seq_cst) != 0)
+    state_.wait(2, std::memory_order_relaxed);
+#endif
+}
+
+void SleepBit::wake() { state_.notify_one(); }
+
 }  // namespace scalefs

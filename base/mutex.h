@@ -1,6 +1,7 @@
 // The only locks of the project. Mutex sleeps (std::mutex inside); SharedMutex is a sleeping
 // reader-writer lock; SpinBit is a one-byte lock for critical sections of some tens of
-// instructions that spins a little and then yields. In the schedule build each of them blocks in
+// instructions that spins a little and then yields; SleepBit is a one-byte lock that sleeps, for a lock
+// an item where the items are many. In the schedule build each of them blocks in
 // the seeded scheduler instead. None is recursive.
 #pragma once
 
@@ -38,6 +39,8 @@ class CAPABILITY("mutex") Mutex {
     schedule::unblock(this);
 #endif
   }
+  // For the analysis: the caller holds it, which what it was called with says.
+  void assert_held() const ASSERT_CAPABILITY(this) {}
 
  private:
   friend class CondVar;
@@ -162,6 +165,42 @@ class CAPABILITY("spin lock") SpinBit {
  private:
   void lock_slow() NO_THREAD_SAFETY_ANALYSIS;
   std::atomic<uint8_t> held_{0};
+};
+
+// One byte; 0 when free. May be held across whatever a Mutex may be held across. Free, held, or held and
+// perhaps awaited (Drepper, "Futexes are tricky", 2011, section 5): without contention nobody enters the kernel.
+class CAPABILITY("sleep bit") SleepBit {
+ public:
+  SleepBit() = default;
+  SleepBit(const SleepBit&) = delete;
+  SleepBit& operator=(const SleepBit&) = delete;
+
+  // seq_cst: who takes the lock and then looks at another word, and who writes that word and then calls held(),
+  // do not both miss each other.
+  bool try_lock() TRY_ACQUIRE(true) {
+    SCALEFS_SCHED_POINT();
+    uint8_t free = 0;
+    return state_.compare_exchange_strong(free, 1, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed);
+  }
+  void lock() ACQUIRE() {
+    if (!try_lock()) lock_slow();
+  }
+  void unlock() RELEASE() {
+    if (state_.exchange(0, std::memory_order_release) == 2) wake();  // pairs with try_lock
+#ifdef SCALEFS_SCHEDULE
+    schedule::unblock(this);
+#endif
+  }
+  bool held() const {
+    SCALEFS_SCHED_POINT();
+    return state_.load(std::memory_order_seq_cst) != 0;
+  }
+
+ private:
+  void lock_slow() NO_THREAD_SAFETY_ANALYSIS;
+  void wake();
+  std::atomic<uint8_t> state_{0};
 };
 
 class SCOPED_CAPABILITY SpinLock {

@@ -20,5 +20,6 @@
 #define RELEASE_SHARED(...) SCALEFS_TSA(release_shared_capability(__VA_ARGS__))
 #define RELEASE_GENERIC(...) SCALEFS_TSA(release_generic_capability(__VA_ARGS__))
 #define TRY_ACQUIRE(...) SCALEFS_TSA(try_acquire_capability(__VA_ARGS__))
+#define ASSERT_CAPABILITY(x) SCALEFS_TSA(assert_capability(x))
 #define RETURN_CAPABILITY(x) SCALEFS_TSA(lock_returned(x))
 #define NO_THREAD_SAFETY_ANALYSIS SCALEFS_TSA(no_thread_safety_analysis)

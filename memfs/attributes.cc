@@ -268,6 +268,7 @@ Result<Attr> MemFs::getattr(MnodeNo number) {
   EpochGuard guard;
   const Mnode* mnode = impl_->find(number);
   if (mnode == nullptr) return Errno(ESTALE);
+  if (FileNode* file = mnode->is_file() ? mnode->file.peek() : nullptr) file->note_holes();
   return impl_->attributes(*mnode);
 }
 

@@ -49,13 +49,17 @@ Result<size_t> MemFs::copy_range(MnodeNo source, uint64_t source_offset, MnodeNo
                                  uint64_t target_offset, uint64_t length) {
   SCALEFS_TRY(Pin from, pin_file(*impl_, source));
   SCALEFS_TRY(Pin to, pin_file(*impl_, target));
-  const uint64_t size = from->file->size();
-  if (source_offset >= size || length == 0) return size_t{0};
-  length = std::min(length, size - source_offset);
-  const uint64_t apart = source_offset < target_offset ? target_offset - source_offset
-                                                       : source_offset - target_offset;
-  if (from.get() == to.get() && apart < length) return Errno(EINVAL);
-  if (target_offset >= kFileBytesMax) return Errno(EFBIG);
+  if (length == 0) return size_t{0};
+  if (from.get() == to.get() || target_offset >= kFileBytesMax) {
+    // Elsewhere the reads find the end, so that nobody is met who extends the source behind the range.
+    const uint64_t size = from->file->size();
+    if (source_offset >= size) return size_t{0};
+    length = std::min(length, size - source_offset);
+    const uint64_t apart = source_offset < target_offset ? target_offset - source_offset
+                                                         : source_offset - target_offset;
+    if (from.get() == to.get() && apart < length) return Errno(EINVAL);
+    if (target_offset >= kFileBytesMax) return Errno(EFBIG);
+  }
   length = std::min(length, kFileBytesMax - target_offset);
   constexpr size_t kStepBytes = 32 * kBlockBytes;
   std::vector<std::byte> buffer(std::min<uint64_t>(length, kStepBytes));
@@ -64,7 +68,10 @@ Result<size_t> MemFs::copy_range(MnodeNo source, uint64_t source_offset, MnodeNo
     const size_t step = std::min<uint64_t>(buffer.size(), length - done);
     const auto got =
         FileAccess(*impl_, *from).read(source_offset + done, Bytes(buffer.data(), step));
-    if (got.ok() && *got == 0) break;
+    if (got.ok() && *got == 0) {
+      if (done == 0) return size_t{0};
+      break;
+    }
     const auto put = got.ok() ? FileAccess(*impl_, *to).write(target_offset + done,
                                                               ConstBytes(buffer.data(), *got))
                               : got;

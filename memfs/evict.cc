@@ -63,8 +63,25 @@ void FileAccess::forget_slot(PageSlot& slot) {
   slot.seq.end_write();
 }
 
+// The slots stay, with what they stand for. Without waiting for a call that holds a page: it may wait for us.
+bool FileAccess::evict_head(Stamp durable, bool force) {
+  bool empty = true;
+  for (uint64_t page = 0; page < PageTree::kHeadPages; ++page) {
+    PageSlot& slot = node_.tree_.head_slot(page);
+    SleepBit& hold = slot.hold;
+    if (hold.try_lock()) {
+      SpinLock lock(slot.lock);
+      (void)evict_slot(slot, page, durable, force);
+      hold.unlock();
+    }
+    if (slot.page.load(relaxed) != nullptr) empty = false;
+  }
+  return empty;
+}
+
 // False: pages are left in the leaf.
 bool FileAccess::evict_leaf(Leaf& leaf, Stamp durable, bool force) {
+  if (leaf.is_head()) return evict_head(durable, force);
   uncover_leaf(leaf, durable);
   bool empty = true;
   bool bare = true;

@@ -12,6 +12,7 @@
 #include "memfs/file_node.h"
 #include "memfs/impl.h"
 #include "memfs/page_memory.h"
+#include "memfs/range_hold.h"
 
 namespace scalefs::memfs {
 
@@ -119,6 +120,7 @@ class FileAccess {
   struct PageCopy {
     enum class Kind : uint8_t { bytes, zeros, end, miss } kind;
     size_t count;  // bytes and zeros: fewer than asked for only at the file's end
+    bool told = false;  // the page lies inside, by what pages behind it tell
   };
   PageCopy copy_page(uint64_t offset, size_t count, std::byte* to);
   bool copy_slot(PageSlot& slot, uint64_t offset, size_t count, std::byte* to, PageCopy* result);
@@ -144,16 +146,30 @@ class FileAccess {
   void install_bytes(PageSlot& slot, uint64_t page, PagePtr bytes) REQUIRES(slot.lock);
   bool forget_mapping(uint64_t page, BlockNo block);
   // What the slot stands for when no backend needs to be asked; false when one must be.
-  bool resolve(PageSlot& slot, uint64_t page) REQUIRES(node_.mutex_, slot.lock);
+  // Beyond the first pages the mutex is held.
+  bool resolve(PageSlot& slot, uint64_t page) REQUIRES(slot.lock);
   void set_zero(PageSlot& slot, MapKind map, bool reserved) REQUIRES(slot.lock);
-  void mark_holes(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
+  void mark_holes(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);  // beyond the first pages
   // The durable stamp, up to which the overlay has nothing any more.
   Stamp purge_overlay() REQUIRES(node_.mutex_);
+  // A record has its stamp.
+  void settle_overlay(const RangeHold& hold, Stamp stamp) {
+    if (!hold.rest()) return;
+    node_.mutex_.assert_held();
+    node_.overlay_.settle(stamp);
+  }
 
   // --- file_ranges.cc
   // Which pages of [from, to) that have no slot are mapped in the checkpoint; no lock held.
   Result<AbsentPages> find_absent(uint64_t from, uint64_t to);
   bool still_good(const AbsentPages& absent) REQUIRES(node_.mutex_);
+  bool still_good_held(const AbsentPages& absent) {
+    node_.mutex_.assert_held();
+    return still_good(absent);
+  }
+  // Asks for those of the first pages in [from, to) that are not known.
+  Status know_head(uint64_t from, uint64_t to);
+  bool head_known(uint64_t from, uint64_t to);
   struct Piece {
     uint64_t from, to;
     bool known;  // has a slot
@@ -162,29 +178,31 @@ class FileAccess {
   };
   // Answers whether to go on.
   using PieceVisitor = std::function<bool(const Piece&)>;
-  // Pieces of [from, to), in order.
-  void walk(const AbsentPages& absent, uint64_t from, uint64_t to, const PieceVisitor& visit)
-      REQUIRES(node_.mutex_);
+  // Pieces of [from, to), in order. The pages are held, and known where they are first ones (also below).
+  void walk(const AbsentPages& absent, uint64_t from, uint64_t to, const PieceVisitor& visit);
   bool walk_bare(const AbsentPages& absent, uint64_t from, uint64_t to, const PieceVisitor& visit)
       REQUIRES(node_.mutex_);
-  AbsentPages::Count count_absent(const AbsentPages& absent, uint64_t from, uint64_t to)
-      REQUIRES(node_.mutex_);
+  AbsentPages::Count count_absent(const AbsentPages& absent, uint64_t from, uint64_t to);
 
   // --- file_write.cc
   // Writes `count` bytes at `offset`, inside one page, from the same place of `bytes`; may take the page.
-  // `below`: answers outside when the size is below it; 0: the caller holds the mutex.
-  Put put(uint64_t offset, size_t count, PagePtr& bytes, uint64_t below, Room& room);
+  // Answers outside when the file does not reach that far.
+  Put put(uint64_t offset, size_t count, PagePtr& bytes, Room& room);
+  // `may_end`: the caller may be about to extend the file.
   Put put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count, PagePtr& bytes,
-               bool whole, Room& room) REQUIRES(slot.lock);
-  bool surely_inside(uint64_t offset);
+               bool may_end, Room& room) REQUIRES(slot.lock);
+  bool slot_covers(const PageSlot& slot, uint64_t page, uint64_t bytes) const;
+  bool surely_inside(uint64_t bytes);
   Result<size_t> write_chunk(uint64_t offset, ConstBytes from, Room& room);
   Result<size_t> write_inside(uint64_t offset, ConstBytes from, Room& room);
   Result<size_t> write_extending(uint64_t offset, ConstBytes from, Room& room);
-  Put extend_locked(uint64_t offset, size_t count, PagePtr* pages, Room& room, size_t* done,
-                    uint64_t* missing) REQUIRES(node_.mutex_);
-  // The page in which the file ends, before the size grows beyond it: its bytes behind the end must be zero
-  // on disk too, so it becomes dirty. Put::unloaded and unknown: load *missing first.
-  Put settle_last_page(Room& room, uint64_t* missing) REQUIRES(node_.mutex_);
+  // The pages are held.
+  Put extend_held(uint64_t offset, size_t count, PagePtr* pages, Room& room, size_t* done,
+                  uint64_t* missing);
+  Leaf& leaf_at(uint64_t page) {
+    if (page >= PageTree::kHeadPages) node_.note_rest();
+    return node_.tree_.leaf_of(page);
+  }
   // False when there is no block for the page.
   bool take_block(PageSlot& slot, Room& room) REQUIRES(slot.lock) {
     if (!backed_ || slot.reserved) return true;
@@ -193,66 +211,79 @@ class FileAccess {
     return slot.reserved = true;
   }
   // Everything a changed page entails; was_mapped: as before the change.
-  void changed(Leaf& leaf, PageSlot& slot, bool was_mapped) REQUIRES(slot.lock);
+  void changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_mapped) REQUIRES(slot.lock);
+  // What the page stands for has changed: its mark, or the count.
+  void count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped)
+      REQUIRES(slot.lock);
   void note_write();
   Result<size_t> write_step(uint64_t offset, ConstBytes from, Room& room);
-  Put known_locked(uint64_t offset, size_t count, uint64_t* missing) REQUIRES(node_.mutex_);
+  Put known_held(uint64_t offset, size_t count, uint64_t* missing);
   void list() {
     if (!backed_) return;
     impl_.deltas.note(mnode_, DeltaCache::kDirty | DeltaCache::kCached);
   }
-  // Lists the file at the end of a change, also when it ends early.
+  // Lists the file at the end of a change, also when it ends early, if it left something that no record has.
   struct Listing {
     explicit Listing(FileAccess& access) : file(access) {}
-    ~Listing() { file.list(); }
+    ~Listing() {
+      if (file.unlogged_) file.list();
+    }
     FileAccess& file;
   };
 
   // --- truncate.cc
   // Pages [from, to) lose their bytes and their mapping; samples of them become stale. Frees leaves.
-  void drop_pages(uint64_t from, uint64_t to, Room& room) REQUIRES(node_.mutex_);
-  std::byte* drop_slot(PageSlot& slot, Room& room) REQUIRES(node_.mutex_, slot.lock);
+  // The pages are held.
+  void drop_pages(uint64_t from, uint64_t to, Room& room);
+  std::byte* drop_slot(uint64_t page, PageSlot& slot, Room& room) REQUIRES(slot.lock);
   void free_leaf(Leaf& leaf) REQUIRES(node_.mutex_);
   // zero_part(offset, ...) can be called for the page of `offset`, if it is cut there.
-  Put part_ready(uint64_t offset, uint64_t* missing) REQUIRES(node_.mutex_);
+  Put part_ready(uint64_t offset, uint64_t* missing);
   // Zeroes [from, to) of one page where it has bytes.
-  void zero_part(uint64_t from, uint64_t to, Room& room) REQUIRES(node_.mutex_);
+  void zero_part(uint64_t from, uint64_t to, Room& room);
   void clear_inside(uint64_t page) REQUIRES(node_.mutex_);
-  Put resize_ready(uint64_t size, Room& room, uint64_t* missing) REQUIRES(node_.mutex_);
-  void resize(uint64_t size, const AbsentPages& absent, Room& room,
+  Put resize_ready(uint64_t size, uint64_t* missing) REQUIRES(node_.mutex_);
+  void resize(uint64_t size, const AbsentPages& absent, RangeHold& hold, Room& room,
               std::unique_ptr<OpRecord> record, int64_t now_ns) REQUIRES(node_.mutex_);
-  // Readers of the size share its line as long as it stays.
-  void set_size(uint64_t size) REQUIRES(node_.mutex_) {
-    if (node_.size_.load(relaxed) != size) node_.size_.store(size, release);  // pairs with size()
-  }
+  // The file has that size, and nothing stands behind it: a truncation to it changes nothing but times.
+  bool ends_at(uint64_t size);
+  uint64_t last_used();
+  // A record of that the call was here, where it changes nothing else.
+  Status log_times(int64_t now_ns);
 
   // Before the file grows; the caller holds nothing.
   Status settle_tail();
+  // The page in which a loaded file ends: a crash may have left bytes behind the end on disk, which become zero,
+  // so it becomes dirty. Put::unloaded and unknown: load *missing first.
+  Put settle_last_page(Room& room, uint64_t* missing) REQUIRES(node_.mutex_);
 
   // --- allocate.cc
   struct ByteRange;
   Status fill(const ByteRange& range, bool may_grow);
-  void fill_locked(const ByteRange& range, uint64_t size, const AbsentPages& absent, Room& room,
-                   std::unique_ptr<OpRecord> record) REQUIRES(node_.mutex_);
-  void mark_unwritten(const AbsentPages& absent, uint64_t from, uint64_t to)
-      REQUIRES(node_.mutex_);
-  uint64_t fill_slots(uint64_t from, uint64_t to) REQUIRES(node_.mutex_);
-  void fill_pages(uint64_t from, uint64_t to, uint64_t bare, Room& room) REQUIRES(node_.mutex_);
+  // The pages are held, from here on.
+  void fill_held(const ByteRange& range, bool may_grow, const AbsentPages& absent, RangeHold& hold,
+                 Room& room, std::unique_ptr<OpRecord> record);
+  void mark_unwritten(const AbsentPages& absent, uint64_t from, uint64_t to);
+  uint64_t fill_slots(uint64_t from, uint64_t to);
+  void fill_pages(uint64_t from, uint64_t to, uint64_t bare, Room& room);
   // Holes in [from, to); bare: only those without a slot.
-  uint64_t count_holes(const AbsentPages& absent, uint64_t from, uint64_t to, bool bare)
-      REQUIRES(node_.mutex_);
+  uint64_t count_holes(const AbsentPages& absent, uint64_t from, uint64_t to, bool bare);
+  bool is_filled(const ByteRange& range, bool may_grow);
   Status clear(const ByteRange& range, bool unwritten, bool may_grow);
+  bool is_clear(const ByteRange& range);
   std::vector<std::unique_ptr<OpRecord>> clear_records(const ByteRange& range, bool unwritten);
-  void clear_locked(const ByteRange& range, bool unwritten, uint64_t size,
-                    const AbsentPages& absent, Room& room,
-                    std::vector<std::unique_ptr<OpRecord>> records) REQUIRES(node_.mutex_);
+  void clear_held(const ByteRange& range, bool unwritten, bool may_grow, const AbsentPages& absent,
+                  RangeHold& hold, Room& room, std::vector<std::unique_ptr<OpRecord>> records);
+  void grow_to(uint64_t size);
 
   // --- seek.cc
+  // In the first pages, without a lock. Null: from *page on they tell nothing.
+  std::optional<Result<uint64_t>> seek_head(uint64_t offset, SeekMode mode, uint64_t* page);
   Status skip_hole(uint64_t* page, uint64_t end);
 
   // --- writeback.cc
-  uint64_t covered_size(uint64_t size, uint64_t gone_from = 0, uint64_t gone_to = 0,
-                        std::span<const SampledPage> carried = {}) REQUIRES(node_.mutex_);
+  uint64_t covered_size(uint64_t size, std::span<const SampledPage> carried = {})
+      REQUIRES(node_.mutex_);
   bool sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
                    std::vector<SampledPage>* samples, bool* busy) REQUIRES(node_.mutex_);
   SampledPage take_sample(PageSlot& slot, uint64_t page, std::unique_ptr<std::byte[]> copy)
@@ -270,17 +301,20 @@ class FileAccess {
   void forget_slot(PageSlot& slot) REQUIRES(node_.mutex_, slot.lock);
   void uncover_leaf(Leaf& leaf, Stamp durable) REQUIRES(node_.mutex_);
   bool evict_leaf(Leaf& leaf, Stamp durable, bool force) REQUIRES(node_.mutex_);
+  bool evict_head(Stamp durable, bool force) REQUIRES(node_.mutex_);
 
   // Stamps, publishes, appends; all records get the same stamp. now_ns: mtime and ctime become that at least;
   // 0: they stay. The object's change_lock is held, so that the times in the records stand in the right order to
   // explicit ones.
   template <class Publish>
-  Stamp log_all(std::span<std::unique_ptr<OpRecord>> records, Room& room, int64_t now_ns,
-                Publish publish) REQUIRES(node_.mutex_) {
+  Stamp log_all(std::span<std::unique_ptr<OpRecord>> records, RangeHold& hold, Room& room,
+                int64_t now_ns, Publish publish) REQUIRES(node_.mutex_) {
+    const Stamp newest = hold.newest();
     LogSlot slot(impl_);
-    const Stamp stamp = slot.stamp(
-        std::max({node_.last_stamp_, mnode_.stamp.load(acquire), mnode_.change_stamp}));
-    node_.last_stamp_ = mnode_.change_stamp = stamp;
+    const Stamp stamp =
+        slot.stamp(std::max({newest, mnode_.stamp.load(acquire), mnode_.change_stamp}));
+    mnode_.change_stamp = stamp;
+    hold.set_newest(stamp);
     publish();
     if (now_ns != 0)
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
@@ -298,15 +332,40 @@ class FileAccess {
     return stamp;
   }
   template <class Publish>
-  Stamp log(std::unique_ptr<OpRecord> record, Room& room, int64_t now_ns, Publish publish)
-      REQUIRES(node_.mutex_) {
-    return log_all({&record, record != nullptr ? size_t{1} : size_t{0}}, room, now_ns, publish);
+  Stamp log(std::unique_ptr<OpRecord> record, RangeHold& hold, Room& room, int64_t now_ns,
+            Publish publish) REQUIRES(node_.mutex_) {
+    return log_all({&record, record != nullptr ? size_t{1} : size_t{0}}, hold, room, now_ns,
+                   publish);
+  }
+  // The same for records that leave the size and carry the call's own times (kSizeUnchanged): what other calls
+  // did is for their records to say, so neither their times nor change_lock are needed.
+  template <class Publish>
+  Stamp log_own(std::span<std::unique_ptr<OpRecord>> records, RangeHold* hold, Room& room,
+                int64_t now_ns, Publish publish) {
+    // A record that is stamped later and says what the object shows shall know it.
+    if (backed_) note_write();
+    // Whatever was set explicitly before comes before.
+    const Stamp newest = std::max({hold != nullptr ? hold->newest() : Stamp{0},
+                                   mnode_.stamp.load(acquire),
+                                   mnode_.mtime_set_stamp.load(acquire)});
+    LogSlot slot(impl_);
+    const Stamp stamp = slot.stamp(newest);
+    if (hold != nullptr) hold->set_newest(stamp);
+    publish();
+    impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
+    for (auto& record : records) {
+      record->mtime_ns = record->ctime_ns = now_ns;
+      room.appended(record->cost_bytes);
+      slot.append(std::move(record));
+    }
+    return stamp;
   }
 
   MemFs::Impl& impl_;
   Mnode& mnode_;
   FileNode& node_;
   const bool backed_;
+  bool unlogged_ = false;  // the call left something that no record has
 };
 
 }  // namespace scalefs::memfs

@@ -28,6 +28,8 @@ void FileAccess::set_zero(PageSlot& slot, MapKind map, bool reserved) {
 }
 
 bool FileAccess::resolve(PageSlot& slot, uint64_t page) {
+  if (page < PageTree::kHeadPages) return false;  // absent where the backend knows
+  node_.mutex_.assert_held();
   const std::optional<Overlay::Kind> kind = node_.overlay_.at(page);
   if (!kind && backed_) return false;
   const bool unwritten = kind == Overlay::Kind::unwritten;
@@ -36,6 +38,8 @@ bool FileAccess::resolve(PageSlot& slot, uint64_t page) {
 }
 
 void FileAccess::mark_holes(uint64_t from, uint64_t to) {
+  from = std::max(from, PageTree::kHeadPages);
+  if (from >= to) return;
   if (backed_) {
     node_.overlay_.set_hole(from, to, Overlay::kUnsettled);
   } else {
@@ -53,7 +57,7 @@ Stamp FileAccess::purge_overlay() {
 void FileAccess::install_bytes(PageSlot& slot, uint64_t page, PagePtr bytes) {
   // Bytes behind the end: a crash may have left some on disk. See settle_last_page.
   const uint64_t begin = page << kBlockShift;
-  const uint64_t size = node_.size();
+  const uint64_t size = node_.size_from(page);
   if (size < begin + kBlockBytes) {
     const size_t inside = size > begin ? size - begin : 0;
     std::memset(bytes.get() + inside, 0, kBlockBytes - inside);
@@ -66,7 +70,7 @@ void FileAccess::install_bytes(PageSlot& slot, uint64_t page, PagePtr bytes) {
 
 // The mutex is held. EUCLEAN when the mapping makes no sense.
 Status FileAccess::install_mapping(uint64_t first, const std::vector<LoadedPage>& pages) {
-  Leaf& leaf = node_.tree_.leaf_of(first);
+  Leaf& leaf = leaf_at(first);
   for (size_t i = 0; i < pages.size(); ++i) {
     const LoadedPage& loaded = pages[i];
     const uint64_t page = first + i;
@@ -101,6 +105,12 @@ Status FileAccess::install_mapping(uint64_t first, const std::vector<LoadedPage>
         install_bytes(slot, page, std::move(bytes));
         break;
     }
+    if (!leaf.is_head()) continue;
+    // What is known now for the first time stands in the base count.
+    PageMark& mark = node_.tree_.mark(page);
+    if (slot.is_mapped() && !mark.has(PageMark::kKnown))
+      mark.state.fetch_or(PageMark::kInBase, relaxed);
+    count_mapped(true, page, slot, false);
   }
   return {};
 }
@@ -113,7 +123,7 @@ Status FileAccess::load_slot(uint64_t page) {
     {
       MutexLock lock(node_.mutex_);
       durable = purge_overlay();
-      PageSlot& slot = node_.tree_.leaf_of(page).slot(page);
+      PageSlot& slot = leaf_at(page).slot(page);
       SpinLock slot_lock(slot.lock);
       if (slot.map != MapKind::absent || resolve(slot, page)) return {};
     }
@@ -168,7 +178,8 @@ void FileAccess::install_run(uint64_t page, const BlockRun& run, ConstBytes byte
 // The bytes did not match. True when it is worth to look again: the page has another mapping by now,
 // or the checkpoint can be asked anew.
 bool FileAccess::forget_mapping(uint64_t page, BlockNo block) {
-  MutexLock lock(node_.mutex_);
+  RangeHold hold(node_, page, std::max(page, PageTree::kHeadPages) + 1);
+  node_.mutex_.assert_held();
   const Stamp durable = purge_overlay();
   PageSlot* slot = node_.tree_.find(page);
   if (slot == nullptr) return true;

@@ -43,12 +43,21 @@ void DirtyLeaves::push(Leaf& leaf) {
 }
 
 FileNode::FileNode(uint64_t size, uint64_t blocks_512, bool loaded)
-    : size_(size),
+    : tail_unknown_(loaded),
+      rest_used_(loaded),
       mapped_pages_(static_cast<int64_t>(blocks_512 / (kBlockBytes / 512))),
-      logged_size_(size),
-      tail_unknown_(loaded) {
+      logged_size_(size) {
+  raise_size(size);
+  if (loaded) return;
   // A new file's pages are holes until a checkpoint knows the file.
-  if (!loaded) overlay_.set_hole(0, Overlay::kEnd, Overlay::kUnsettled);
+  overlay_.set_hole(PageTree::kHeadPages, Overlay::kEnd, Overlay::kUnsettled);
+  for (uint64_t page = 0; page < PageTree::kHeadPages; ++page) {
+    PageSlot& slot = tree_.head_slot(page);
+    SpinLock lock(slot.lock);
+    slot.map = MapKind::hole;
+    slot.view.store(PageSlot::kZero, relaxed);
+    tree_.mark(page).state.store(PageMark::kKnown, relaxed);
+  }
 }
 
 std::unique_ptr<FileNode> FileNode::make(uint64_t size, uint64_t blocks_512, bool loaded) {
@@ -65,7 +74,11 @@ FileNode::~FileNode() {
 
 uint64_t FileNode::blocks_512() const {
   // Relaxed: a page that is counted twice for a moment belongs to a call that has not returned.
-  const int64_t pages = mapped_pages_.load(relaxed);
+  int64_t pages = mapped_pages_.load(relaxed);
+  for (uint64_t page = 0; page < PageTree::kHeadPages; ++page) {
+    const uint8_t state = tree_.mark(page).state.load(relaxed);
+    pages += ((state & PageMark::kMapped) != 0) - ((state & PageMark::kInBase) != 0);
+  }
   return pages <= 0 ? 0 : static_cast<uint64_t>(pages) * (kBlockBytes / 512);
 }
 
@@ -74,7 +87,8 @@ void FileNode::drop_all(MemFs::Impl& impl, Mnode& mnode) { FileAccess(impl, mnod
 void FileAccess::drop_all() {
   Room room(impl_);
   {
-    MutexLock lock(node_.mutex_);
+    RangeHold hold(node_, 0, kEndPage);
+    node_.mutex_.assert_held();
     room.blocks += count_absent(AbsentPages{}, 0, kEndPage).reserved;
     drop_pages(0, kEndPage, room);
   }

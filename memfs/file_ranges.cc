@@ -14,8 +14,9 @@ Result<AbsentPages> FileAccess::find_absent(uint64_t from, uint64_t to) {
   AbsentPages found;
   found.durable = impl_.durable_stamp.load(acquire);  // pairs with set_durable_stamp
   if (!backed_) return found;
+  SCALEFS_TRY_VOID(know_head(from, to));
   to = std::min(to, kFilePagesMax);
-  for (uint64_t page = from; page < to;) {
+  for (uint64_t page = std::max(from, PageTree::kHeadPages); page < to;) {
     uint64_t until;
     {
       MutexLock lock(node_.mutex_);
@@ -48,6 +49,18 @@ void AbsentPages::add(uint64_t page, bool unwritten) {
   } else {
     runs.push_back({page, page + 1, unwritten});
   }
+}
+
+bool FileAccess::head_known(uint64_t from, uint64_t to) {
+  for (uint64_t page = from; page < std::min(to, PageTree::kHeadPages); ++page)
+    if (!node_.tree_.mark(page).has(PageMark::kKnown)) return false;
+  return true;
+}
+
+Status FileAccess::know_head(uint64_t from, uint64_t to) {
+  for (uint64_t page = from; page < std::min(to, PageTree::kHeadPages); ++page)
+    if (!node_.tree_.mark(page).has(PageMark::kKnown)) SCALEFS_TRY_VOID(load_slot(page));
+  return {};
 }
 
 bool FileAccess::still_good(const AbsentPages& absent) {
@@ -88,7 +101,10 @@ void FileAccess::walk(const AbsentPages& absent, uint64_t from, uint64_t to,
   while (from < to) {
     Leaf* leaf = node_.tree_.next_leaf(from);
     const uint64_t gap_end = leaf == nullptr ? to : std::clamp(leaf->begin, from, to);
-    if (!walk_bare(absent, from, gap_end, visit)) return;
+    if (gap_end > from) {
+      node_.mutex_.assert_held();
+      if (!walk_bare(absent, from, gap_end, visit)) return;
+    }
     if (gap_end == to) return;
     from = gap_end;
     const uint64_t end = std::min(to, leaf->end);
@@ -98,13 +114,23 @@ void FileAccess::walk(const AbsentPages& absent, uint64_t from, uint64_t to,
       {
         PageSlot& slot = leaf->slot(from);
         SpinLock lock(slot.lock);
-        if (slot.map == MapKind::absent) continue;
-        piece.kind = slot.page.load(relaxed) != nullptr ? MapKind::memory : slot.map;
+        const bool absent_here = slot.map == MapKind::absent;
+        // A first page is never forgotten: this one is evicted.
+        if (absent_here && !leaf->is_head()) continue;
+        piece.kind =
+            absent_here || slot.page.load(relaxed) != nullptr ? MapKind::memory : slot.map;
       }
-      if (!walk_bare(absent, bare_from, from, visit) || !visit(piece)) return;
+      if (bare_from < from) {
+        node_.mutex_.assert_held();
+        if (!walk_bare(absent, bare_from, from, visit)) return;
+      }
+      if (!visit(piece)) return;
       bare_from = from + 1;
     }
-    if (!walk_bare(absent, bare_from, end, visit)) return;
+    if (bare_from < end) {
+      node_.mutex_.assert_held();
+      if (!walk_bare(absent, bare_from, end, visit)) return;
+    }
   }
 }
 

@@ -15,6 +15,14 @@ constexpr int kOptimisticTries = 8;
 
 }  // namespace
 
+// The page itself says that the file's first `bytes`, which end in its page, lie inside.
+bool FileAccess::slot_covers(const PageSlot& slot, uint64_t page, uint64_t bytes) const {
+  if ((slot.view.load(acquire) & PageSlot::kInside) != 0) return true;
+  if (page >= PageTree::kHeadPages) return false;
+  const uint64_t end = node_.tree_.mark(page).end.load(acquire);  // pairs with raise_size
+  return end != 0 && (page << kBlockShift) + end >= bytes;
+}
+
 // True when *result is good; `to` has the bytes then.
 bool FileAccess::copy_slot(PageSlot& slot, uint64_t offset, size_t count, std::byte* to,
                            PageCopy* result) {
@@ -23,19 +31,21 @@ bool FileAccess::copy_slot(PageSlot& slot, uint64_t offset, size_t count, std::b
   const uint8_t view = slot.view.load(acquire);
   const std::byte* page = slot.page.load(acquire);  // pairs with the release store of an installer
   size_t inside = count;
-  if ((view & PageSlot::kInside) == 0) {
-    const uint64_t size = node_.size();  // before the bytes: see FileAccess::set_size
+  if (!slot_covers(slot, offset >> kBlockShift, offset + count)) {
+    // Before the bytes: they are published before the size.
+    const uint64_t size = node_.size_from(offset >> kBlockShift);
     if (offset >= size) {
       *result = {PageCopy::Kind::end, 0};
       return slot.seq.unchanged(begun);
     }
+    result->told = size >= ((offset >> kBlockShift) + 1) << kBlockShift;
     inside = std::min<uint64_t>(count, size - offset);
   }
   if (page != nullptr) {
     racy_load(to, page + offset % kBlockBytes, inside);
-    *result = {PageCopy::Kind::bytes, inside};
+    *result = {PageCopy::Kind::bytes, inside, result->told};
   } else if ((view & PageSlot::kZero) != 0 || !backed_) {
-    *result = {PageCopy::Kind::zeros, inside};
+    *result = {PageCopy::Kind::zeros, inside, result->told};
   } else {
     *result = {PageCopy::Kind::miss, 0};
   }
@@ -47,7 +57,7 @@ FileAccess::PageCopy FileAccess::copy_page(uint64_t offset, size_t count, std::b
   EpochGuard guard;
   PageSlot* slot = node_.tree_.find(index);
   if (slot == nullptr) {
-    const uint64_t size = node_.size();
+    const uint64_t size = node_.size_from(index);
     if (offset >= size) return {PageCopy::Kind::end, 0};
     if (backed_) return {PageCopy::Kind::miss, 0};
     return {PageCopy::Kind::zeros, std::min<uint64_t>(count, size - offset)};
@@ -64,18 +74,21 @@ FileAccess::PageCopy FileAccess::copy_page(uint64_t offset, size_t count, std::b
     const uint8_t view = slot->view.load(relaxed);
     // In the steady state both are set and nothing is written.
     if ((view & PageSlot::kReferenced) == 0) slot->view.fetch_or(PageSlot::kReferenced, relaxed);
-    if ((view & PageSlot::kInside) == 0) note_inside(*slot, index);
   }
+  if (result.told) note_inside(*slot, index);
   return result;
 }
 
-// Marks the page as wholly inside, if it is. Under the slot's lock: truncate stores the size before it visits the
-// slot, so the mark cannot survive it.
+// Flags the page as wholly inside, if it is. Under the slot's lock: truncate stores the size before it visits the
+// slot, so the flag cannot survive it.
 void FileAccess::note_inside(PageSlot& slot, uint64_t page) {
-  if (node_.size() < (page + 1) << kBlockShift) return;
+  if (page < PageTree::kHeadPages) {
+    (void)node_.note_inside(page);
+    return;
+  }
   SpinLock lock(slot.lock);
-  if (slot.has(PageSlot::kDead) || node_.size() < (page + 1) << kBlockShift) return;
-  slot.view.fetch_or(PageSlot::kInside, release);  // pairs with the load in copy_slot
+  if (slot.has(PageSlot::kDead) || node_.size_from(page) < (page + 1) << kBlockShift) return;
+  slot.view.fetch_or(PageSlot::kInside, release);  // pairs with the load in slot_covers
 }
 
 Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {

@@ -27,22 +27,45 @@ void FileAccess::note_write() {
   impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now, .ctime_ns = now, .stamp = after + 1});
 }
 
-void FileAccess::changed(Leaf& leaf, PageSlot& slot, bool was_mapped) {
+void FileAccess::count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped) {
   const bool mapped = slot.is_mapped();
-  if (mapped != was_mapped) node_.mapped_pages_.fetch_add(mapped ? 1 : -1, relaxed);
+  if (!head) {
+    if (mapped != was_mapped) node_.mapped_pages_.fetch_add(mapped ? 1 : -1, relaxed);
+    return;
+  }
+  constexpr uint8_t kStands =
+      PageMark::kKnown | PageMark::kMapped | PageMark::kData | PageMark::kOpen;
+  uint8_t stands = PageMark::kKnown;
+  if (mapped) stands |= PageMark::kMapped;
+  if (mapped && !(slot.map == MapKind::unwritten && slot.page.load(relaxed) == nullptr))
+    stands |= PageMark::kData;
+  if (slot.dirty || slot.writeback) stands |= PageMark::kOpen;
+  Atomic<uint8_t>& state = node_.tree_.mark(page).state;
+  const uint8_t old = state.load(relaxed);
+  if ((old & kStands) != stands)
+    state.store(static_cast<uint8_t>((old & ~kStands) | stands), release);
+}
+
+void FileAccess::changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_mapped) {
+  unlogged_ = true;
   if (!slot.has(PageSlot::kReferenced)) slot.view.fetch_or(PageSlot::kReferenced, relaxed);
-  if (!backed_ || slot.dirty) return;
-  slot.dirty = true;
+  const bool fresh = backed_ && !slot.dirty;
+  if (fresh) slot.dirty = true;
+  count_mapped(leaf.is_head(), page, slot, was_mapped);
+  if (!fresh) return;
   impl_.data->count_dirty(1);
   node_.dirty_.note(leaf);
 }
 
-// `whole`: nothing of what the page was before matters.
 FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count,
-                                     PagePtr& bytes, bool whole, Room& room) {
+                                     PagePtr& bytes, bool may_end, Room& room) {
   const size_t in = offset % kBlockBytes;
   std::byte* page = slot.page.load(relaxed);
-  if (page == nullptr && !whole && slot.map == MapKind::block) return Put::unloaded;
+  if (page == nullptr && slot.map == MapKind::block && count < kBlockBytes) {
+    // Unless nothing of what the page was before matters.
+    if (in != 0 || !may_end || offset + count < node_.size_from(offset >> kBlockShift))
+      return Put::unloaded;
+  }
   if (!take_block(slot, room)) return Put::no_room;
   const bool was_mapped = slot.is_mapped();
   if (page == nullptr) {
@@ -59,12 +82,11 @@ FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset
     impl_.data->count_page(1);
   }
   slot.seq.end_write();
-  changed(leaf, slot, was_mapped);
+  changed(leaf, offset >> kBlockShift, slot, was_mapped);
   return Put::done;
 }
 
-FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, uint64_t below,
-                                Room& room) {
+FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, Room& room) {
   const uint64_t index = offset >> kBlockShift;
   EpochGuard guard;
   Leaf* leaf = node_.tree_.find_leaf(index);
@@ -73,12 +95,12 @@ FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, u
   SpinLock lock(slot.lock);
   if (slot.has(PageSlot::kDead) || slot.map == MapKind::absent) return Put::unknown;
   // With the mark truncate has not been here yet, and drops what it must when it comes.
-  if (!slot.has(PageSlot::kInside)) {
-    const uint64_t size = node_.size();
-    if (size < below) return Put::outside;
+  if (!slot_covers(slot, index, offset + count)) {
+    const uint64_t size = node_.size_from(index);
+    if (size < offset + count) return Put::outside;
     if (size >= (index + 1) << kBlockShift) slot.view.fetch_or(PageSlot::kInside, release);
   }
-  return put_slot(*leaf, slot, offset, count, bytes, count == kBlockBytes, room);
+  return put_slot(*leaf, slot, offset, count, bytes, false, room);
 }
 
 Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Room& room) {
@@ -90,7 +112,7 @@ Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Room& 
     if (bytes == nullptr) bytes = make_page();
     std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
     Put result;
-    while ((result = put(at, count, bytes, at + count, room)) == Put::unknown ||
+    while ((result = put(at, count, bytes, room)) == Put::unknown ||
            result == Put::unloaded) {
       const Status loaded = load(result, at >> kBlockShift);
       if (loaded.ok()) continue;
@@ -107,35 +129,14 @@ Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Room& 
   return done;
 }
 
-FileAccess::Put FileAccess::settle_last_page(Room& room, uint64_t* missing) {
-  const uint64_t size = node_.size();
-  if (!backed_ || size % kBlockBytes == 0) return Put::done;
-  *missing = size >> kBlockShift;
-  Leaf* leaf = node_.tree_.find_leaf(*missing);
-  if (leaf == nullptr) return Put::unknown;
-  PageSlot& slot = leaf->slot(*missing);
-  SpinLock lock(slot.lock);
-  if (slot.map == MapKind::absent && !resolve(slot, *missing)) return Put::unknown;
-  if (slot.page.load(relaxed) == nullptr)
-    return slot.map == MapKind::block ? Put::unloaded : Put::done;
-  if (slot.dirty) return Put::done;
-  if (!take_block(slot, room)) return Put::no_room;
-  changed(*leaf, slot, slot.is_mapped());
-  return Put::done;
-}
-
-FileAccess::Put FileAccess::extend_locked(uint64_t offset, size_t count, PagePtr* pages,
-                                          Room& room, size_t* done, uint64_t* missing) {
-  if (offset >> kBlockShift > node_.size() >> kBlockShift) {
-    const Put settled = settle_last_page(room, missing);
-    if (settled != Put::done) return settled;
-  }
+FileAccess::Put FileAccess::extend_held(uint64_t offset, size_t count, PagePtr* pages, Room& room,
+                                        size_t* done, uint64_t* missing) {
   Put result = Put::done;
   while (*done < count && result == Put::done) {
     const uint64_t at = offset + *done;
     const uint64_t index = at >> kBlockShift;
     const size_t part = part_in_page(at, count - *done);
-    Leaf& leaf = node_.tree_.leaf_of(index);
+    Leaf& leaf = leaf_at(index);
     PageSlot& slot = leaf.slot(index);
     *missing = index;
     {
@@ -143,14 +144,19 @@ FileAccess::Put FileAccess::extend_locked(uint64_t offset, size_t count, PagePtr
       if (slot.map == MapKind::absent && !resolve(slot, index)) {
         result = Put::unknown;
       } else {
-        const bool whole = at % kBlockBytes == 0 &&
-                           (part == kBlockBytes || at + part >= node_.size());
-        result = put_slot(leaf, slot, at, part, pages[index - (offset >> kBlockShift)], whole, room);
+        result = put_slot(leaf, slot, at, part, pages[index - (offset >> kBlockShift)], true, room);
+        // With the bytes: who samples the page sees both or neither.
+        if (result == Put::done && leaf.is_head()) {
+          node_.raise_size(at + part);
+          // Readers of a full page then need not look at its mark.
+          if ((at + part) % kBlockBytes == 0 && !slot.has(PageSlot::kInside))
+            slot.view.fetch_or(PageSlot::kInside, release);
+        }
       }
     }
     if (result == Put::done) *done += part;
   }
-  if (*done > 0 && offset + *done > node_.size()) set_size(offset + *done);
+  if (*done > 0) node_.raise_size(offset + *done);
   return result;
 }
 
@@ -164,12 +170,19 @@ Result<size_t> FileAccess::write_extending(uint64_t offset, ConstBytes from, Roo
     done += count;
   }
   size_t done = 0;
+  const uint64_t first = offset >> kBlockShift;
+  const uint64_t last = pages_of(offset + from.size());
   for (;;) {
     uint64_t missing = 0;
     Put result;
     {
-      MutexLock lock(node_.mutex_);
-      result = extend_locked(offset, from.size(), pages.data(), room, &done, &missing);
+      RangeHold hold(node_, first, last);
+      if (!hold.may_extend()) {
+        hold.release();
+        SizeFreeze::wait(node_);
+        continue;
+      }
+      result = extend_held(offset, from.size(), pages.data(), room, &done, &missing);
     }
     if (result == Put::done) return done;
     const Status status = load(result, missing);
@@ -179,16 +192,21 @@ Result<size_t> FileAccess::write_extending(uint64_t offset, ConstBytes from, Roo
   }
 }
 
-// Without a look at the size, which appends change.
-bool FileAccess::surely_inside(uint64_t offset) {
-  EpochGuard guard;
-  const PageSlot* slot = node_.tree_.find(offset >> kBlockShift);
-  return slot != nullptr && slot->has(PageSlot::kInside);
+// Without a look at the ends of other pages, which those who extend the file change.
+bool FileAccess::surely_inside(uint64_t bytes) {
+  const uint64_t page = (bytes - 1) >> kBlockShift;
+  {
+    EpochGuard guard;
+    const PageSlot* slot = node_.tree_.find(page);
+    if (slot != nullptr && slot_covers(*slot, page, bytes)) return true;
+  }
+  return page >= PageTree::kHeadPages && node_.rest_size_.load(acquire) >= bytes;
 }
 
 Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& room) {
   size_t done = 0;
-  if (surely_inside(offset + from.size() - 1) || offset + from.size() <= node_.size()) {
+  // The way of extending writes is right for others too.
+  if (surely_inside(offset + from.size())) {
     SCALEFS_TRY(done, write_inside(offset, from, room));
     // Short: the size shrank meanwhile, or there is an error that the next call will find again.
     if (done == from.size()) return done;
@@ -232,6 +250,7 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
 
 Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, Room& room) {
   Listing listing(*this);
+  unlogged_ = true;
   note_write();
   Result<size_t> written = write_chunk(offset, from, room);
   if (!written.ok()) impl_.mark_times_dirty(mnode_);  // no page may be dirty that would carry them
@@ -240,9 +259,9 @@ Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, Room& ro
 
 // Pages of [offset, offset + count) can all be written; the first may be the one in which the file
 // ends, the others lie behind it.
-FileAccess::Put FileAccess::known_locked(uint64_t offset, size_t count, uint64_t* missing) {
+FileAccess::Put FileAccess::known_held(uint64_t offset, size_t count, uint64_t* missing) {
   for (uint64_t index = offset >> kBlockShift; index < pages_of(offset + count); ++index) {
-    PageSlot& slot = node_.tree_.leaf_of(index).slot(index);
+    PageSlot& slot = leaf_at(index).slot(index);
     SpinLock lock(slot.lock);
     *missing = index;
     if (slot.map == MapKind::absent && !resolve(slot, index)) return Put::unknown;
@@ -251,8 +270,8 @@ FileAccess::Put FileAccess::known_locked(uint64_t offset, size_t count, uint64_t
   return Put::done;
 }
 
-// Takes the mutex with its bytes prepared for a place in a page; when the file ends elsewhere by then,
-// it prepares again. After some defeats it prepares under the mutex, from a copy of its own.
+// Freezes the size with its bytes prepared for a place in a page; when the file ends elsewhere by then,
+// it prepares again. After some defeats it prepares under the freeze, from a copy of its own.
 Result<uint64_t> FileAccess::append(ConstBytes from) {
   if (from.empty()) return node_.size();
   SCALEFS_TRY_VOID(settle_tail());
@@ -261,6 +280,7 @@ Result<uint64_t> FileAccess::append(ConstBytes from) {
   SCALEFS_TRY_VOID(
       room.take(Need{.blocks = pages_max, .memory_bytes = pages_max * kBlockBytes}));
   Listing listing(*this);
+  unlogged_ = true;
   note_write();
   std::vector<PagePtr> pages(pages_max);
   const auto prepare = [&](size_t in) {
@@ -274,7 +294,7 @@ Result<uint64_t> FileAccess::append(ConstBytes from) {
   constexpr int kTries = 3;
   std::vector<std::byte> copy;
   for (int tries = 0;; ++tries) {
-    const size_t in = node_.size() % kBlockBytes;
+    const size_t in = node_.frozen_size() % kBlockBytes;  // a guess
     if (tries < kTries) prepare(in);
     if (tries == kTries) {
       copy.assign(from.begin(), from.end());
@@ -283,18 +303,19 @@ Result<uint64_t> FileAccess::append(ConstBytes from) {
     uint64_t missing = 0;
     Put result;
     {
-      MutexLock lock(node_.mutex_);
-      const uint64_t offset = node_.size();
+      SizeFreeze freeze(node_);
+      const uint64_t offset = node_.frozen_size();
       if (from.size() > kFileBytesMax - offset) return Errno(EFBIG);
       if (tries >= kTries) {
         prepare(offset % kBlockBytes);
       } else if (offset % kBlockBytes != in) {
         continue;
       }
-      result = known_locked(offset, from.size(), &missing);
+      RangeHold hold(node_, offset >> kBlockShift, pages_of(offset + from.size()));
+      result = known_held(offset, from.size(), &missing);
       if (result == Put::done) {
         size_t done = 0;
-        result = extend_locked(offset, from.size(), pages.data(), room, &done, &missing);
+        result = extend_held(offset, from.size(), pages.data(), room, &done, &missing);
         SCALEFS_CHECK(result == Put::done);
         return offset;
       }

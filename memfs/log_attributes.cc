@@ -63,7 +63,8 @@ void MemFs::log_attributes(MnodeNo number) {
 void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times,
                                      Room& room) {
   auto record = impl_.make_record(ExtentsOp{mnode_.number, {}, 0}, kRecordLogBytes);
-  MutexLock lock(node_.mutex_);
+  RangeHold hold(node_, PageTree::kHeadPages, kEndPage);
+  node_.mutex_.assert_held();
   const uint64_t covered = covered_size(node_.size());
   if (!times_open && covered == node_.logged_size_) return;
   std::get<ExtentsOp>(record->op).covered_size = node_.logged_size_ = covered;
@@ -73,7 +74,7 @@ void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> 
     std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_counts(mnode_).atime_ns;
     records.push_back(std::move(times));
   }
-  node_.overlay_.settle(log_all(records, room, 0, [] {}));
+  node_.overlay_.settle(log_all(records, hold, room, 0, [] {}));
 }
 
 }  // namespace scalefs::memfs

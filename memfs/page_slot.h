@@ -31,6 +31,9 @@ struct alignas(64) PageSlot {
   bool dirty GUARDED_BY(lock) = false;
   bool reserved GUARDED_BY(lock) = false;   // one block is held: dirty, or unwritten
   bool writeback GUARDED_BY(lock) = false;  // sampled, and not finished yet
+  // Held by a call that changes what the page stands for, from before its record is stamped until after the
+  // change (RangeHold). Of the first pages; the others have the file's mutex.
+  SleepBit hold;
   SeqCount seq;  // odd while page, kZero or the page's bytes change; written under `lock`
   // kBlockBytes, written through racy_store; null: not in memory. Changed under `lock` with seq odd; stores pair
   // with the acquire load of a reader, and are seq_cst for the sake of LinkQueue. Retired by epoch.
@@ -51,5 +54,23 @@ struct alignas(64) PageSlot {
   }
 };
 static_assert(sizeof(PageSlot) == 64);
+
+// What is told of one of a file's first pages without looking at its bytes, on a line of its own: a write inside
+// the file, which changes the slot's line, is met neither by stat nor by lseek.
+struct alignas(64) PageMark {
+  // Bits of `state`, changed under the slot's lock, read without.
+  static constexpr uint8_t kKnown = 1;   // the rest says something; else: a loaded file's page that nobody asked for
+  static constexpr uint8_t kMapped = 2;  // counts for st_blocks; kept while the page is evicted
+  static constexpr uint8_t kData = 4;    // mapped and not unwritten
+  static constexpr uint8_t kInBase = 8;  // the file's base count has it, for it was loaded
+  static constexpr uint8_t kInside = 16;  // as the slot's, where other pages' ends told it
+  static constexpr uint8_t kOpen = 32;    // dirty or in writeback
+
+  Atomic<uint8_t> state{0};
+  // How far calls that extend the file have come in this page, 0: none has (file_size.cc). Release stores.
+  Atomic<uint16_t> end{0};
+
+  bool has(uint8_t bit) const { return (state.load(acquire) & bit) != 0; }
+};
 
 }  // namespace scalefs::memfs

@@ -1,6 +1,7 @@
 #include "memfs/page_tree.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <new>
 
 #include "base/check.h"
@@ -10,9 +11,8 @@
 namespace scalefs::memfs {
 
 Leaf* PageTree::make_leaf(uint64_t page) {
-  static_assert(sizeof(Leaf) <= Leaf::kHeader);
-  const uint64_t base = page < kHeadPages ? 0 : page & ~(kLeafPages - 1);
-  const uint64_t end = page < kHeadPages ? kHeadPages : base + kLeafPages;
+  const uint64_t base = page & ~(kLeafPages - 1);
+  const uint64_t end = base + kLeafPages;
   const size_t bytes = Leaf::kHeader + (end - base) * sizeof(PageSlot);
   void* memory = ::operator new(bytes, std::align_val_t{64});
   Leaf* leaf = new (memory) Leaf(base, leaf_begin(page), end);
@@ -38,8 +38,13 @@ uint64_t PageTree::leaf_end(uint64_t page) {
   return page < kHeadPages ? kHeadPages : (page & ~(kLeafPages - 1)) + kLeafPages;
 }
 
+PageTree::PageTree() {
+  static_assert(sizeof(Leaf) <= Leaf::kHeader && offsetof(Head, slots) == Leaf::kHeader);
+  memory_count(MemoryClass::page_tree, sizeof(PageTree));
+}
+
 PageTree::~PageTree() {
-  if (Leaf* head = head_.load(relaxed)) free_leaf(head);
+  memory_count(MemoryClass::page_tree, -static_cast<int64_t>(sizeof(PageTree)));
   if (Inner* root = root_.load(relaxed)) free_below(root);
 }
 
@@ -58,7 +63,7 @@ void PageTree::free_below(Inner* node) {
 }
 
 Leaf* PageTree::find_leaf(uint64_t page) const {
-  if (page < kHeadPages) return head_.load(acquire);  // pairs with leaf_of
+  if (page < kHeadPages) return const_cast<Leaf*>(&head_.leaf);
   const uint64_t key = page >> kLeafShift;
   const Inner* node = root_.load(acquire);  // pairs with root_for
   if (node == nullptr || key >> node->shift >= kFanout) return nullptr;
@@ -88,12 +93,6 @@ PageTree::Inner* PageTree::root_for(uint64_t key) {
 Leaf& PageTree::leaf_of(uint64_t page) {
   if (Leaf* leaf = find_leaf(page)) return *leaf;
   Leaf* fresh = make_leaf(page);
-  if (page < kHeadPages) {
-    Leaf* there = nullptr;
-    if (head_.compare_exchange(there, fresh, acq_rel, acquire)) return *fresh;  // with find_leaf
-    free_leaf(fresh);
-    return *there;
-  }
   const uint64_t key = page >> kLeafShift;
   try {
     Inner* node = root_for(key);
@@ -137,9 +136,7 @@ Leaf* PageTree::next_below(const Inner& node, uint64_t key) {
 }
 
 Leaf* PageTree::next_leaf(uint64_t page) const {
-  if (page < kHeadPages) {
-    if (Leaf* head = head_.load(acquire)) return head;  // pairs with leaf_of
-  }
+  if (page < kHeadPages) return const_cast<Leaf*>(&head_.leaf);
   const uint64_t key = page >> kLeafShift;
   const Inner* root = root_.load(acquire);  // pairs with root_for
   if (root == nullptr || key >> root->shift >= kFanout) return nullptr;
@@ -147,19 +144,15 @@ Leaf* PageTree::next_leaf(uint64_t page) const {
 }
 
 void PageTree::remove(Leaf& leaf) {
-  if (leaf.begin == 0) {
-    SCALEFS_CHECK(head_.load(relaxed) == &leaf);
-    head_.store(nullptr, release);  // nothing is published by it; readers may still see the leaf
-  } else {
-    const uint64_t key = leaf.base >> kLeafShift;
-    Inner* node = root_.load(acquire);  // pairs with root_for
-    while (node->shift != 0) {
-      node = static_cast<Inner*>(node->child[(key >> node->shift) & (kFanout - 1)].load(acquire));
-    }
-    Atomic<void*>& place = node->child[key & (kFanout - 1)];
-    SCALEFS_CHECK(place.load(relaxed) == &leaf);
-    place.store(nullptr, release);
+  SCALEFS_CHECK(!leaf.is_head());
+  const uint64_t key = leaf.base >> kLeafShift;
+  Inner* node = root_.load(acquire);  // pairs with root_for
+  while (node->shift != 0) {
+    node = static_cast<Inner*>(node->child[(key >> node->shift) & (kFanout - 1)].load(acquire));
   }
+  Atomic<void*>& place = node->child[key & (kFanout - 1)];
+  SCALEFS_CHECK(place.load(relaxed) == &leaf);
+  place.store(nullptr, release);  // nothing is published by it; readers may still see the leaf
   epoch::retire(&leaf, free_leaf);
 }
 

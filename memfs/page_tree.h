@@ -1,5 +1,6 @@
 // The pages of one file: a radix tree keyed by page index, with leaves of 64 slots. The first pages stand in a
-// short leaf of their own, so that a small file needs no more than that.
+// short leaf that is part of the tree itself and always there: a small file needs no more than that, and calls on
+// different pages of it meet in no pointer that one of them writes.
 //
 // Lookups and insertions take no lock; the caller holds an EpochGuard or the file's mutex. Leaves are
 // removed under the file's mutex, after all their slots were marked dead under their locks: whoever had
@@ -20,7 +21,7 @@ struct Leaf {
   Leaf* next_listed = nullptr;
 
   PageSlot& slot(uint64_t page) { return slots()[page - base]; }
-  size_t bytes() const { return sizeof(Leaf) + (end - base) * sizeof(PageSlot); }
+  bool is_head() const { return begin == 0; }
 
  private:
   friend class PageTree;
@@ -36,7 +37,7 @@ class PageTree {
   static constexpr unsigned kLeafShift = 6;
   static constexpr uint64_t kLeafPages = uint64_t{1} << kLeafShift;
 
-  PageTree() = default;
+  PageTree();
   // Frees leaves and nodes, not the pages of slots. Nothing else runs.
   ~PageTree();
   PageTree(const PageTree&) = delete;
@@ -48,11 +49,18 @@ class PageTree {
     Leaf* leaf = find_leaf(page);
     return leaf != nullptr ? &leaf->slot(page) : nullptr;
   }
+  PageSlot& head_slot(uint64_t page) { return head_.leaf.slot(page); }
+  const PageSlot& head_slot(uint64_t page) const {
+    return const_cast<PageTree*>(this)->head_slot(page);
+  }
+  PageMark& mark(uint64_t page) { return marks_[page]; }
+  const PageMark& mark(uint64_t page) const { return marks_[page]; }
+  Leaf& head() { return head_.leaf; }
   // Finds or makes it. Throws std::bad_alloc.
   Leaf& leaf_of(uint64_t page);
   // The first leaf that has a page at or beyond `page`, in order.
   Leaf* next_leaf(uint64_t page) const;
-  // Takes the leaf out and retires it. All its slots are dead; the file's mutex is held.
+  // Takes the leaf out and retires it; not the head. All its slots are dead; the file's mutex is held.
   void remove(Leaf& leaf);
 
   // The pages [first, last) that share a leaf with `page`.
@@ -75,8 +83,14 @@ class PageTree {
   static Leaf* next_below(const Inner& node, uint64_t key);
   static void free_below(Inner* node);
 
-  Atomic<Leaf*> head_{nullptr};
+  struct alignas(64) Head {
+    Leaf leaf{0, 0, kHeadPages};
+    PageSlot slots[kHeadPages];
+  };
+
   Atomic<Inner*> root_{nullptr};
+  Head head_;
+  PageMark marks_[kHeadPages];
 };
 
 }  // namespace scalefs::memfs

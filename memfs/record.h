@@ -58,6 +58,9 @@ struct SetAttrOp {
   std::optional<uint32_t> mode, uid, gid, flags;
   std::optional<int64_t> atime_ns, mtime_ns;
 };
+// A covered_size that says: the durable size stays. The times of such a record are those of the call alone: what the
+// object shows is at least that.
+inline constexpr uint64_t kSizeUnchanged = UINT64_MAX;
 // The file has no data at or beyond `size` any more; the durable size becomes covered_size, which is
 // below `size` while data under it is not in place (durability contract: no size before its data).
 struct TruncateOp {

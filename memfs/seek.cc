@@ -12,9 +12,37 @@ constexpr uint64_t kStepPagesMax = uint64_t{1} << 16;
 
 }  // namespace
 
+// Page by page, by what each slot says of itself, and of the size only what the page at hand needs: so that no
+// call on another page is met (I1).
+std::optional<Result<uint64_t>> FileAccess::seek_head(uint64_t offset, SeekMode mode,
+                                                      uint64_t* page) {
+  for (; *page < PageTree::kHeadPages; ++*page) {
+    const uint64_t at = std::max(offset, *page << kBlockShift);
+    const PageMark& mark = node_.tree_.mark(*page);
+    if (!mark.has(PageMark::kKnown)) return std::nullopt;
+    const bool data = mark.has(PageMark::kData);
+    // Where there is no data it is the same whether the file goes on.
+    if (mode == SeekMode::data && !data) continue;
+    if (!node_.covers(at + 1)) {
+      if (at == offset || mode == SeekMode::data) return Result<uint64_t>(Errno(ENXIO));
+      // It ends behind the pages that were passed, or has been cut since.
+      const uint64_t size = node_.size_from(offset >> kBlockShift);
+      if (offset >= size) return Result<uint64_t>(Errno(ENXIO));
+      return Result<uint64_t>(std::min(at, size));
+    }
+    if (data == (mode == SeekMode::data)) return Result<uint64_t>(at);
+  }
+  if (node_.rest_used_.load(acquire)) return std::nullopt;
+  if (mode == SeekMode::data) return Result<uint64_t>(Errno(ENXIO));
+  const uint64_t size = node_.size();
+  if (offset >= size) return Result<uint64_t>(Errno(ENXIO));
+  return Result<uint64_t>(std::min(std::max(offset, *page << kBlockShift), size));
+}
+
 // Unwritten pages read as zeros: holes. The end of the file is one too.
 Result<uint64_t> FileAccess::seek(uint64_t offset, SeekMode mode) {
   uint64_t page = offset >> kBlockShift;
+  if (auto found = seek_head(offset, mode, &page)) return *found;
   uint64_t step = kStepPagesFirst;
   for (;;) {
     const uint64_t size = node_.size();

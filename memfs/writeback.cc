@@ -21,22 +21,28 @@ const SampledPage* find_sample(std::span<const SampledPage> samples, uint64_t pa
 
 }  // namespace
 
-// The first byte at or beyond logged_size_ that no record carries, at the most `size`. Pages of
-// [gone_from, gone_to) are about to be dropped; `carried` are in the record that is being made, which
-// covers their bytes even where they are dirty again.
-uint64_t FileAccess::covered_size(uint64_t size, uint64_t gone_from, uint64_t gone_to,
-                                  std::span<const SampledPage> carried) {
+// The first byte at or beyond logged_size_ that no record carries, at the most `size`. `carried` are in the
+// record that is being made, which covers their bytes even where they are dirty again.
+uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> carried) {
   const uint64_t logged = std::min(node_.logged_size_, size);
   const uint64_t first = logged >> kBlockShift;
+  const uint64_t last = pages_of(size);
   DirtyLeaves::Leaves& leaves = node_.dirty_.collect();
-  for (auto it = leaves.lower_bound(PageTree::leaf_begin(first)); it != leaves.end(); ++it) {
-    Leaf& leaf = *it->second;
-    const uint64_t end = std::min(leaf.end, pages_of(size));
+  auto it = leaves.lower_bound(PageTree::leaf_begin(first));
+  for (Leaf* next = &node_.tree_.head(); next != nullptr;
+       next = it == leaves.end() ? nullptr : (it++)->second) {
+    Leaf& leaf = *next;
+    const uint64_t end = std::min(leaf.end, last);
     for (uint64_t page = std::max(leaf.begin, first); page < end; ++page) {
-      if (page >= gone_from && page < gone_to) continue;
       PageSlot& slot = leaf.slot(page);
-      SpinLock lock(slot.lock);
       // A page that was dropped while in writeback is a hole.
+      if (leaf.is_head()) {
+        constexpr uint8_t kOpenData = PageMark::kOpen | PageMark::kData;
+        const uint8_t state = node_.tree_.mark(page).state.load(acquire);
+        if ((state & kOpenData) != kOpenData) continue;
+        if (carried.empty()) return std::clamp(page << kBlockShift, logged, size);
+      }
+      SpinLock lock(slot.lock);
       const bool open = slot.page.load(relaxed) != nullptr && (slot.dirty || slot.writeback);
       if (!open) continue;
       uint64_t limit = page << kBlockShift;
@@ -60,6 +66,7 @@ bool FileAccess::sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
   std::unique_ptr<std::byte[]> copy;
   for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
     PageSlot& slot = leaf.slot(page);
+    if (leaf.is_head() && !node_.tree_.mark(page).has(PageMark::kOpen)) continue;
     if (copy == nullptr) copy = std::make_unique_for_overwrite<std::byte[]>(kBlockBytes);
     SpinLock lock(slot.lock);
     if (!slot.dirty && !slot.writeback) continue;
@@ -78,7 +85,7 @@ bool FileAccess::sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
 SampledPage FileAccess::take_sample(PageSlot& slot, uint64_t page,
                                     std::unique_ptr<std::byte[]> copy) {
   const uint64_t begin = page << kBlockShift;
-  const uint64_t size = node_.size();
+  const uint64_t size = node_.size_from(page);
   SampledPage sample;
   sample.page = page;
   sample.generation = slot.generation;
@@ -118,17 +125,21 @@ std::vector<SampledPage> FileAccess::begin_writeback(uint64_t from_page, size_t 
   const uint64_t ticket = ++node_.writeback_ticket_;
   const auto outstanding = node_.outstanding_.emplace(ticket, 0).first;
   bool exhausted = false;
-  for (auto it = leaves.lower_bound(PageTree::leaf_begin(from_page));
-       it != leaves.end() && samples.size() < count && !exhausted;) {
-    DirtyLeaves::begin_look(*it->second);
-    bool keep = true;
+  const auto sample = [&](Leaf& leaf) NO_THREAD_SAFETY_ANALYSIS {
     try {
       if (samples.capacity() - samples.size() < PageTree::kLeafPages)
         samples.reserve(2 * samples.capacity() + PageTree::kLeafPages);
-      keep = sample_leaf(*it->second, from_page, count, &samples, busy);
+      return sample_leaf(leaf, from_page, count, &samples, busy);
     } catch (const std::bad_alloc&) {
       exhausted = true;  // what was sampled is not lost
+      return true;
     }
+  };
+  if (from_page < PageTree::kHeadPages) (void)sample(node_.tree_.head());
+  for (auto it = leaves.lower_bound(PageTree::leaf_begin(from_page));
+       it != leaves.end() && samples.size() < count && !exhausted;) {
+    DirtyLeaves::begin_look(*it->second);
+    const bool keep = sample(*it->second);
     it = node_.dirty_.end_look(it, keep);
   }
   outstanding->second = samples.size();
@@ -141,6 +152,7 @@ std::vector<SampledPage> FileAccess::begin_writeback(uint64_t from_page, size_t 
 bool FileAccess::end_writeback(PageSlot& slot, const SampledPage& sample) {
   SCALEFS_CHECK(slot.writeback);
   slot.writeback = false;
+  if (sample.page < PageTree::kHeadPages) count_mapped(true, sample.page, slot, false);
   const auto it = node_.outstanding_.find(slot.ticket);
   if (--it->second == 0) {
     node_.outstanding_.erase(it);
@@ -189,7 +201,10 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
   room.adopt(Need{.log_bytes = cost});
   std::vector<BlockNo> stale;
   MutexLock change(mnode_.change_lock);
-  MutexLock lock(node_.mutex_);
+  SCALEFS_CHECK(!pages.empty());
+  RangeHold hold(node_, pages.front().page, pages.back().page + 1, true);
+  (void)hold.newest();  // before slots become unsettled
+  node_.mutex_.assert_held();
   std::vector<ExtentsOp::Run> runs = good_runs(all, &stale, [&](uint64_t page) NO_THREAD_SAFETY_ANALYSIS {
     const SampledPage* sample = find_sample(pages, page);
     SCALEFS_CHECK(sample != nullptr);
@@ -219,8 +234,8 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
       slot->crc = run.crcs[i];
     }
   }
-  op.covered_size = node_.logged_size_ = covered_size(node_.size(), 0, 0, pages);
-  settle(log(std::move(record), room, 0, [] {}), pages);
+  op.covered_size = node_.logged_size_ = covered_size(node_.size(), pages);
+  settle(log(std::move(record), hold, room, 0, [] {}), pages);
   return stale;
 }
 
@@ -239,7 +254,10 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   Room room(impl_);
   room.adopt(Need{.log_bytes = cost});
   MutexLock change(mnode_.change_lock);
-  MutexLock lock(node_.mutex_);
+  SCALEFS_CHECK(!pages.empty());
+  RangeHold hold(node_, pages.front().page, pages.back().page + 1, true);
+  (void)hold.newest();  // before slots become unsettled
+  node_.mutex_.assert_held();
   InlineOp op{.target = mnode_.number, .pages = {}, .covered_size = 0};
   for (const SampledPage& sample : pages) {
     if (!is_current(sample)) continue;
@@ -258,8 +276,8 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   }
   if (!any) return;
   auto& logged = std::get<InlineOp>(record->op);
-  logged.covered_size = node_.logged_size_ = covered_size(node_.size(), 0, 0, pages);
-  settle(log(std::move(record), room, 0, [] {}), pages);
+  logged.covered_size = node_.logged_size_ = covered_size(node_.size(), pages);
+  settle(log(std::move(record), hold, room, 0, [] {}), pages);
 }
 
 void FileAccess::abort_writeback(std::span<const SampledPage> pages) {
@@ -274,7 +292,7 @@ void FileAccess::abort_writeback(std::span<const SampledPage> pages) {
     SpinLock slot_lock(slot.lock);
     if (!end_writeback(slot, sample)) continue;
     (void)take_block(slot, room);
-    changed(*leaf, slot, slot.is_mapped());
+    changed(*leaf, sample.page, slot, slot.is_mapped());
   }
 }
 
@@ -289,15 +307,19 @@ void FileAccess::wait_writeback() {
 bool FileAccess::has_unlogged() {
   MutexLock lock(node_.mutex_);
   if (node_.logged_size_ < node_.size() || !node_.outstanding_.empty()) return true;
+  const auto is_open = [this](Leaf& leaf) {
+    for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
+      if (leaf.is_head() && !node_.tree_.mark(page).has(PageMark::kOpen)) continue;
+      SpinLock slot_lock(leaf.slot(page).lock);
+      if (leaf.slot(page).dirty || leaf.slot(page).writeback) return true;
+    }
+    return false;
+  };
+  if (is_open(node_.tree_.head())) return true;
   DirtyLeaves::Leaves& leaves = node_.dirty_.collect();
   for (auto it = leaves.begin(); it != leaves.end();) {
-    Leaf& leaf = *it->second;
-    DirtyLeaves::begin_look(leaf);
-    bool keep = false;
-    for (uint64_t page = leaf.begin; page < leaf.end && !keep; ++page) {
-      SpinLock slot_lock(leaf.slot(page).lock);
-      keep = leaf.slot(page).dirty || leaf.slot(page).writeback;
-    }
+    DirtyLeaves::begin_look(*it->second);
+    const bool keep = is_open(*it->second);
     it = node_.dirty_.end_look(it, keep);
     if (keep) return true;
   }

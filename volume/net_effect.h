@@ -28,6 +28,9 @@ struct ObjectChange {
   diskfs::InodeItem item;
   // The mtime was set to later than the ctime: whatever changes the directory next replaces it. As Mnode::mtime_ahead.
   bool mtime_ahead = false;
+  // The latest time of a change that a record had as its own (memfs::kSizeUnchanged) since the mtime was last set.
+  // A record that says what the object showed may have been made before that change was seen.
+  int64_t own_mtime_ns = INT64_MIN;
   ObjectChange* parent = nullptr;  // of a directory that got a (new) parent here
   std::unique_ptr<PageChanges> pages;
   std::map<std::string_view, std::optional<ConstBytes>> xattrs;

@@ -56,7 +56,7 @@ Status RecordVisitor::play(const memfs::OpRecord& record) {
   return std::visit([this](const auto& op) { return (*this)(op); }, record.op);
 }
 
-void RecordVisitor::touch_directory(ObjectChange* dir) {
+void RecordVisitor::touch_times(ObjectChange* dir) {
   if (mtime_ns_ != 0) {
     const bool replace = std::exchange(dir->mtime_ahead, false);
     dir->item.mtime_ns = replace ? mtime_ns_ : std::max(dir->item.mtime_ns, mtime_ns_);
@@ -83,7 +83,7 @@ Status RecordVisitor::operator()(const memfs::CreateOp& op) {
   if (!dir) return {};
   effect_.set_name(dir, op.name, false, object, type_of_mode(op.attr.mode));
   if (S_ISDIR(op.attr.mode)) change_parent(object, nullptr, dir);
-  touch_directory(dir);
+  touch_times(dir);
   return {};
 }
 
@@ -92,7 +92,7 @@ Status RecordVisitor::operator()(const memfs::LinkOp& op) {
   SCALEFS_TRY(ObjectChange* const target, effect_.object(op.target));
   ++target->item.nlink;
   effect_.set_name(dir, op.name, false, target, op.type);
-  touch_directory(dir);
+  touch_times(dir);
   touch_object(target);
   return {};
 }
@@ -121,7 +121,7 @@ Status RecordVisitor::operator()(const memfs::UnlinkOp& op) {
   SCALEFS_TRY(ObjectChange* const target, effect_.object(op.target));
   effect_.set_name(dir, op.name, true, nullptr, 0);
   lose_name(dir, target, op.type);
-  touch_directory(dir);
+  touch_times(dir);
   return {};
 }
 
@@ -140,8 +140,8 @@ Status RecordVisitor::operator()(const memfs::RenameOp& op) {
   SCALEFS_TRY(ObjectChange* const source, effect_.object(op.source_parent));
   SCALEFS_TRY(ObjectChange* const target, effect_.object(op.target_parent));
   SCALEFS_TRY(ObjectChange* const moved, effect_.object(op.moved));
-  touch_directory(source);
-  touch_directory(target);
+  touch_times(source);
+  touch_times(target);
   touch_object(moved);
   if (op.exchange) return exchange(op, source, target, moved);
 
@@ -172,6 +172,7 @@ Status RecordVisitor::operator()(const memfs::SetAttrOp& op) {
   touch_object(target);
   if (op.mtime_ns) {
     item.mtime_ns = *op.mtime_ns;
+    target->own_mtime_ns = INT64_MIN;
     target->mtime_ahead = item.mtime_ns > ctime_ns_;  // as in MemFS, whose base lacks other cores' ctimes
   }
   return {};
@@ -179,8 +180,13 @@ Status RecordVisitor::operator()(const memfs::SetAttrOp& op) {
 
 Result<ObjectChange*> RecordVisitor::data_target(MnodeNo target, uint64_t covered_size) {
   SCALEFS_TRY(ObjectChange* const object, effect_.object(target));
+  if (covered_size == memfs::kSizeUnchanged) {
+    touch_times(object);
+    object->own_mtime_ns = std::max(object->own_mtime_ns, mtime_ns_);
+    return object;
+  }
   object->item.size = covered_size;
-  if (mtime_ns_ != 0) object->item.mtime_ns = mtime_ns_;
+  if (mtime_ns_ != 0) object->item.mtime_ns = std::max(mtime_ns_, object->own_mtime_ns);
   touch_object(object);
   return object;
 }

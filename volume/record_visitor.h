@@ -35,7 +35,7 @@ class RecordVisitor {
   void lose_name(ObjectChange* dir, ObjectChange* object, uint8_t type);
   // A directory's ".." goes from one parent to another.
   void change_parent(ObjectChange* object, ObjectChange* from, ObjectChange* to);
-  void touch_directory(ObjectChange* dir);
+  void touch_times(ObjectChange* dir);
   void touch_object(ObjectChange* object);
   // A file's data changed: its durable size and times.
   Result<ObjectChange*> data_target(MnodeNo target, uint64_t covered_size);

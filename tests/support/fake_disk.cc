@@ -195,6 +195,9 @@ void FakeDisk::apply(const OpRecord& record) {
     touched = number;
     return it == committed_.files.end() ? nullptr : &it->second;
   };
+  const auto set_size = [](File* file, uint64_t covered) {
+    if (covered != kSizeUnchanged) file->size = covered;
+  };
   if (const auto* create = std::get_if<CreateOp>(&record.op)) {
     committed_.files[create->attr.mnode].attr = create->attr;
     committed_.names[{create->parent, create->name}] = create->attr.mnode;
@@ -217,13 +220,13 @@ void FakeDisk::apply(const OpRecord& record) {
   } else if (const auto* hole = std::get_if<PunchOp>(&record.op)) {
     if (File* file = file_of(hole->target)) {
       punch(*file, hole->from_page, hole->to_page);
-      file->size = hole->covered_size;
+      set_size(file, hole->covered_size);
     }
   } else if (const auto* fill = std::get_if<AllocateOp>(&record.op)) {
     if (File* file = file_of(fill->target)) {
       for (uint64_t p = fill->page; p < fill->page + fill->count; ++p)
         file->pages.try_emplace(p, LoadedPage{LoadedPage::Kind::unwritten, {}, 0, {}});
-      file->size = fill->covered_size;
+      set_size(file, fill->covered_size);
     }
   } else if (const auto* extents = std::get_if<ExtentsOp>(&record.op)) {
     File* file = file_of(extents->target);
@@ -235,7 +238,7 @@ void FakeDisk::apply(const OpRecord& record) {
                                        run.crcs[i], {}};
       }
     }
-    if (file != nullptr) file->size = extents->covered_size;
+    if (file != nullptr) set_size(file, extents->covered_size);
   } else if (const auto* inlined = std::get_if<InlineOp>(&record.op)) {
     File* file = file_of(inlined->target);
     for (const auto& page : inlined->pages) {

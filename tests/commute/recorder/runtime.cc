@@ -10,8 +10,8 @@ namespace scalefs::record::runtime {
 namespace {
 
 constexpr int kLists = 130;
-constexpr size_t kAccessesMax = size_t{1} << 17;
-constexpr size_t kSlots = size_t{1} << 18;  // of the table that finds repetitions
+constexpr size_t kAccessesMax = size_t{1} << 19;
+constexpr size_t kSlots = size_t{1} << 20;  // of the table that finds repetitions
 constexpr int kFramesMax = 512;
 
 struct Slot {

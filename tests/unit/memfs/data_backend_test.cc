@@ -237,8 +237,11 @@ TEST_F(DataBackendTest, WhatRemainsOfTheSizeIsLoggedByAttributes) {
   disk_.write(flight);
   disk_.finish(*fs_, flight);
   EXPECT_EQ(durable_size(f), 0u);
-  // The missing page becomes a hole, which no record of pages follows.
+  // The missing page becomes a hole, which no record of pages follows, and whose own record says nothing of the size.
   EXPECT_EQ(fs_->allocate(f, AllocateMode::punch_hole, 0, kBlockBytes).code(), 0);
+  EXPECT_EQ(durable_size(f), 0u);
+  EXPECT_EQ(fs_->dirty_files(10), std::vector{f});
+  disk_.sync(*fs_);
   EXPECT_EQ(durable_size(f), 2 * kBlockBytes);
   EXPECT_TRUE(fs_->dirty_files(10).empty());
 }

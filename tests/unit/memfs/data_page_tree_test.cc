@@ -11,11 +11,13 @@
 namespace scalefs::memfs {
 namespace {
 
-TEST(PageTree, EmptyHasNothing) {
+TEST(PageTree, EmptyHasNothingBehindTheFirstPages) {
   PageTree tree;
-  EXPECT_EQ(tree.find(0), nullptr);
+  EXPECT_EQ(tree.find(0), &tree.head_slot(0));
+  EXPECT_EQ(tree.find(PageTree::kHeadPages), nullptr);
   EXPECT_EQ(tree.find(uint64_t{1} << 31), nullptr);
-  EXPECT_EQ(tree.next_leaf(0), nullptr);
+  EXPECT_EQ(tree.next_leaf(0), &tree.head());
+  EXPECT_EQ(tree.next_leaf(PageTree::kHeadPages), nullptr);
 }
 
 TEST(PageTree, FirstPagesHaveAShortLeafOfTheirOwn) {
@@ -47,7 +49,7 @@ TEST(PageTree, LastPageOfTheLargestFile) {
   const uint64_t last = (kFileBytesMax >> kBlockShift) - 1;
   Leaf& leaf = tree.leaf_of(last);
   EXPECT_EQ(tree.find(last), &leaf.slot(last));
-  EXPECT_EQ(tree.next_leaf(0), &leaf);
+  EXPECT_EQ(tree.next_leaf(PageTree::kHeadPages), &leaf);
   EXPECT_EQ(tree.next_leaf(last + 1), nullptr);
 }
 
@@ -58,13 +60,13 @@ TEST(PageTree, RandomInsertRemoveWalk) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     PageTree tree;
-    std::set<uint64_t> begins;
+    std::set<uint64_t> begins{0};  // always there
     for (int step = 0; step < 300; ++step) {
       const uint64_t page = random.below(uint64_t{1} << random.between(1, 32));
       if (random.percent(70)) {
         EXPECT_EQ(tree.leaf_of(page).begin, PageTree::leaf_begin(page));
         begins.insert(PageTree::leaf_begin(page));
-      } else if (Leaf* leaf = tree.next_leaf(page)) {
+      } else if (Leaf* leaf = tree.next_leaf(page); leaf != nullptr && !leaf->is_head()) {
         begins.erase(leaf->begin);
         tree.remove(*leaf);
       }
