@@ -74,7 +74,7 @@
 //
 // Memory only: nothing is dirty, absent means hole, slots with content are MapKind::memory for ever.
 //
-// Costs: 1728 bytes a file whose data was ever touched (16 lines of it are the first 8 pages), and no leaf for the first
+// Costs: 1792 bytes a file whose data was ever touched (16 lines of it are the first 8 pages), and no leaf for the first
 // 32 KiB.
 #pragma once
 
