@@ -94,6 +94,51 @@ TEST_F(DataStress, WritersReadersAndAppendersInMemory) {
   EXPECT_EQ(fs.getattr(g)->size, 2u * kWrites * 777);
 }
 
+// Appends know where the file ends while others extend it in its first pages and beyond, and stat sees it only grow.
+TEST_F(DataStress, AppendsNeverMeetWhileTheFileIsExtended) {
+  MemFs fs({.hash_key = {1, 2}}, nullptr, nullptr);
+  LoadedObject root;
+  root.attr.mnode = kRootMnode;
+  root.attr.mode = 040755;
+  root.parent = kRootMnode;
+  fs.install_root(root);
+  const MnodeNo f = create(fs, "f");
+  constexpr size_t kRecord = 100;
+  constexpr int kAppends = 150;
+  for (uint64_t round = 0; round < 20; ++round) {
+    ASSERT_EQ(fs.setattr(f, to_size(0)).code(), 0);
+    std::array<std::vector<uint64_t>, 2> at;
+    const auto append = [&](size_t who) {
+      const std::vector<std::byte> record(kRecord, static_cast<std::byte>(1 + who));
+      for (int i = 0; i < kAppends; ++i) {
+        const auto got = fs.append(f, record);
+        ASSERT_TRUE(got.ok());
+        at[who].push_back(*got);
+      }
+    };
+    const auto extend = [&] {
+      Random random(round);
+      uint64_t seen = 0;
+      for (int i = 0; i < kAppends; ++i) {
+        const uint64_t end = random.below(12) * kBlockBytes + 1 + random.below(kBlockBytes);
+        EXPECT_TRUE(fs.allocate(f, AllocateMode::allocate, 0, end).ok());
+        const uint64_t size = fs.getattr(f)->size;
+        EXPECT_GE(size, std::max(seen, end));
+        seen = size;
+      }
+    };
+    run({[&] { append(0); }, [&] { append(1); }, extend});
+    std::vector<std::byte> back(kRecord);
+    for (size_t who = 0; who < 2; ++who) {
+      for (const uint64_t offset : at[who]) {
+        ASSERT_EQ(*fs.read(f, offset, back), kRecord);
+        ASSERT_EQ(back, std::vector<std::byte>(kRecord, static_cast<std::byte>(1 + who)))
+            << "round " << round << " at " << offset;
+      }
+    }
+  }
+}
+
 TEST_F(DataStress, WritebackAndEvictionUnderWriters) {
   FakeDisk disk;
   auto fs = disk.mount();

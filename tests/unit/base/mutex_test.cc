@@ -35,6 +35,39 @@ TEST(SpinBit, Excludes) {
   EXPECT_EQ((count_under<SpinBit, SpinLock>(bit)), 20'000);
 }
 
+// A guard for the one lock that has none of its own.
+struct HeldSleepBit {
+  explicit HeldSleepBit(SleepBit& b) NO_THREAD_SAFETY_ANALYSIS : bit(b) { bit.lock(); }
+  ~HeldSleepBit() NO_THREAD_SAFETY_ANALYSIS { bit.unlock(); }
+  SleepBit& bit;
+};
+
+TEST(SleepBit, Excludes) {
+  SleepBit bit;
+  EXPECT_EQ((count_under<SleepBit, HeldSleepBit>(bit)), 20'000);
+  EXPECT_FALSE(bit.held());
+}
+
+TEST(SleepBit, WaitersAreWokenOneAfterAnother) {
+  SleepBit bit;
+  int entered = 0;
+  std::vector<std::thread> threads;
+  {
+    HeldSleepBit held(bit);
+    EXPECT_TRUE(bit.held());
+    EXPECT_EQ(sizeof(bit), 1u);
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        HeldSleepBit mine(bit);
+        ++entered;
+      });
+    }
+    EXPECT_EQ(entered, 0);
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(entered, 4);
+}
+
 TEST(SharedMutex, ExcludesWriters) {
   SharedMutex mutex;
   EXPECT_EQ((count_under<SharedMutex, ExclusiveLock>(mutex)), 20'000);
