@@ -13,7 +13,7 @@
 namespace scalefs::memfs {
 namespace {
 
-// A way's counts have 32 bits: from here on it is folded first.
+// A way's counts have 32 bits: one that would pass this is folded first. A delta is far smaller.
 constexpr int64_t kCountMax = int64_t{1} << 30;
 
 // Under the lock of the way that the bit stands for.
@@ -81,8 +81,8 @@ void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
   claim(core, way, mnode);
-  if (std::abs(way.nlink.load(relaxed)) > kCountMax ||
-      std::abs(way.entries.load(relaxed)) > kCountMax) {
+  if (std::abs(way.nlink.load(relaxed) + delta.nlink) > kCountMax ||
+      std::abs(way.entries.load(relaxed) + delta.entries) > kCountMax) {
     fold_meta(way, core);
     claim(core, way, mnode);
   }

@@ -16,6 +16,11 @@
 #include "memfs/xattrs.h"
 
 namespace scalefs::memfs {
+
+#ifdef SCALEFS_SCHEDULE
+bool xattr_stamp_canary = false;
+#endif
+
 namespace {
 
 using Impl = MemFs::Impl;
@@ -110,11 +115,18 @@ OldXattrs apply_acl(Impl& impl, Mnode& mnode, Atomic<const XattrSet*>& place, Ch
   return old;
 }
 
+// The last stamp given under the bucket's lock, which is held.
+Stamp last_of(const XattrTable::Bucket& bucket) {
+#ifdef SCALEFS_SCHEDULE
+  if (xattr_stamp_canary) return 0;
+#endif
+  return bucket.stamp.load(relaxed);
+}
+
 // The same for a change in a bucket, whose lock is held.
 OldXattrs apply(Impl& impl, Mnode& mnode, XattrTable::Bucket& bucket, Change change, int64_t now) {
   LogSlot slot(impl);
-  const Stamp stamp =
-      slot.stamp(std::max(mnode.stamp.load(acquire), bucket.stamp.load(relaxed)));
+  const Stamp stamp = slot.stamp(std::max(mnode.stamp.load(acquire), last_of(bucket)));
   impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
   bucket.stamp.store(stamp, release);
   OldXattrs old = publish_xattrs(bucket.set, std::move(change.set));

@@ -9,6 +9,11 @@
 
 namespace scalefs::memfs {
 
+#ifdef SCALEFS_SCHEDULE
+// The test of the tests: a bucket's changes do not remember each other's stamps.
+extern bool xattr_stamp_canary;
+#endif
+
 // Sees that they are in memory. May do I/O, so the caller holds nothing.
 Status load_xattrs(MemFs::Impl& impl, Mnode& mnode);
 // Null when the object has none. They were loaded.

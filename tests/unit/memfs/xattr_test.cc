@@ -77,6 +77,38 @@ TEST_F(XattrTest, SetGetListRemove) {
   EXPECT_EQ(fs_.listxattr(f)->size(), 4u);
 }
 
+// More names than buckets: several stand in one, and the list is of all.
+TEST_F(XattrTest, ManyNames) {
+  const MnodeNo f = file(kRootMnode, "f");
+  std::vector<std::string> names;
+  for (int i = 10; i < 60; ++i) {
+    names.push_back("user.n" + std::to_string(i));
+    EXPECT_EQ(set(f, names.back(), bytes_of(names.back())), 0);
+  }
+  EXPECT_EQ(*fs_.listxattr(f), names);
+  for (const std::string& name : names) EXPECT_EQ(get(f, name), name);
+  for (size_t i = 0; i < names.size(); i += 2) EXPECT_EQ(fs_.removexattr(f, names[i]).code(), 0);
+  for (size_t i = 0; i < names.size(); ++i)
+    EXPECT_EQ(get(f, names[i]), i % 2 == 0 ? missing() : names[i]);
+  EXPECT_EQ(fs_.listxattr(f)->size(), names.size() / 2);
+}
+
+TEST_F(XattrTest, TheSameValueAgainIsAChangeOfTheCtime) {
+  set_wall_for_test(1000);
+  const MnodeNo f = file(kRootMnode, "f");
+  EXPECT_EQ(set(f, "user.a", bytes_of("1")), 0);
+  set_wall_for_test(2000);
+  EXPECT_EQ(set(f, "user.a", bytes_of("1")), 0);
+  EXPECT_EQ(stat(f).ctime_ns, 2000);
+  set_wall_for_test(3000);
+  EXPECT_EQ(set(f, "user.a", bytes_of("1"), XattrMode::create), EEXIST);
+  EXPECT_EQ(fs_.removexattr(f, "user.b").code(), ENODATA);
+  EXPECT_EQ(stat(f).ctime_ns, 2000);
+  EXPECT_EQ(set(f, "user.a", bytes_of("1"), XattrMode::replace), 0);
+  EXPECT_EQ(stat(f).ctime_ns, 3000);
+  set_wall_for_test(-1);
+}
+
 TEST_F(XattrTest, NamesAndSizes) {
   const MnodeNo f = file(kRootMnode, "f");
   const MnodeNo s = made(fs_.symlink(kRootMnode, "s", "t", caller_));

@@ -1,0 +1,177 @@
+// The delta cache by itself: what each core adds, what each way of reading sums, and what becomes of it when
+// ways are folded.
+#include "memfs/delta_cache.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <memory>
+
+#include "memfs/data_half.h"
+#include "memfs/file_node.h"
+
+namespace scalefs::memfs {
+namespace {
+
+constexpr uint32_t kCores = 4;
+
+class Cores {
+ protected:
+  Cores() : before_(core_count()) { set_core_count_for_test(kCores); }
+  ~Cores() {
+    set_thread_core(-1);
+    set_core_count_for_test(before_);
+  }
+
+ private:
+  const uint32_t before_;
+};
+
+class DeltaCacheTest : private Cores, public ::testing::Test {
+ protected:
+  DeltaCacheTest() {
+    MnodeInit init;
+    init.attr.mnode = MnodeNo(77);
+    init.attr.mode = S_IFREG | 0644;
+    init.attr.nlink = 1;
+    init.attr.atime_ns = init.attr.mtime_ns = init.attr.ctime_ns = 10;
+    init.lookups = 1;
+    mnode_ = std::make_unique<Mnode>(std::move(init));
+    cache_.set_lists(lists_);
+    on(0);
+  }
+  ~DeltaCacheTest() override {
+    cache_.forget(*mnode_);
+    lists_.dirty.remove(mnode_->dirty_link);
+    if (mnode_->file.peek() != nullptr) lists_.cached.remove(mnode_->file->cached_link());
+  }
+  static void on(uint32_t core) { set_thread_core(static_cast<int32_t>(core)); }
+  MetaSums all() const { return cache_.read(*mnode_); }
+  int listed(LinkQueue& queue) {
+    int count = 0;
+    queue.visit([&](Mnode&) { return ++count, LinkQueue::Verdict::drop; },
+                [](Mnode&) { return false; });
+    return count;
+  }
+
+  DataHalf lists_;
+  DeltaCache cache_;
+  std::unique_ptr<Mnode> mnode_;
+};
+
+TEST_F(DeltaCacheTest, EachReadingSumsItsKindsOfWays) {
+  cache_.add(*mnode_, {.ctime_ns = 40, .stamp = 4});             // a touch
+  on(1);
+  cache_.add(*mnode_, {.nlink = 2, .ctime_ns = 30, .stamp = 3});  // links
+  on(2);
+  cache_.add(*mnode_, {.mtime_ns = 20, .ctime_ns = 20, .stamp = 2});
+  for (int folded = 0; folded < 2; ++folded) {
+    EXPECT_EQ(all().nlink, 3);
+    EXPECT_EQ(all().mtime_ns, 20);
+    EXPECT_EQ(all().ctime_ns, 40);
+    EXPECT_EQ(all().stamp, 4u);
+    if (folded == 0) {
+      EXPECT_EQ(cache_.read_answer(*mnode_).ctime_ns, 30);
+      EXPECT_EQ(cache_.read_answer(*mnode_).mode, S_IFREG | 0644u);
+      EXPECT_EQ(cache_.read_counts(*mnode_).nlink, 3);
+      EXPECT_EQ(cache_.read_counts(*mnode_).ctime_ns, 30);
+    }
+    cache_.flush_all();
+  }
+  for (int word = 0; word < 2; ++word) {
+    EXPECT_EQ(mnode_->delta_cores[word].load(relaxed), 0u);
+    EXPECT_EQ(mnode_->touch_cores[word].load(relaxed), 0u);
+  }
+}
+
+TEST_F(DeltaCacheTest, AnExplicitMtimeBeginsAnAgeInEveryWay) {
+  cache_.add(*mnode_, {.mtime_ns = 50, .ctime_ns = 50, .stamp = 5});
+  on(1);
+  cache_.add(*mnode_, {.mtime_ns = 60, .ctime_ns = 60, .stamp = 6});
+  {
+    AttrWrite write(*mnode_);
+    mnode_->base_mtime_ns.store(15, release);
+    mnode_->mtime_set_stamp.store(7, release);
+  }
+  EXPECT_EQ(all().mtime_ns, 15);
+  // Late, but older: it does not count. Younger ones do, whatever the way held before.
+  cache_.add(*mnode_, {.mtime_ns = 70, .ctime_ns = 70, .stamp = 6});
+  EXPECT_EQ(all().mtime_ns, 15);
+  on(0);
+  cache_.add(*mnode_, {.mtime_ns = 30, .ctime_ns = 30, .stamp = 8});
+  EXPECT_EQ(all().mtime_ns, 30);
+  cache_.flush_all();
+  EXPECT_EQ(all().mtime_ns, 30);
+  EXPECT_EQ(all().ctime_ns, 70);
+}
+
+TEST_F(DeltaCacheTest, AccessTimesAreALatestOfAllCores) {
+  cache_.set_atime(*mnode_, 100, false);
+  on(1);
+  EXPECT_EQ(cache_.read_own(*mnode_).atime_ns, 10) << "another core's is not looked at";
+  cache_.set_atime(*mnode_, 90, false);
+  EXPECT_EQ(cache_.read_own(*mnode_).atime_ns, 90);
+  EXPECT_EQ(all().atime_ns, 100);
+  cache_.flush(0);
+  EXPECT_EQ(all().atime_ns, 100) << "folding one way does not show the other";
+  cache_.clear_atimes(*mnode_);
+  cache_.flush_all();
+  EXPECT_EQ(all().atime_ns, 100);
+  // Set to the future, it ends with the next reading.
+  {
+    AttrWrite write(*mnode_);
+    mnode_->base_atime_ns.store(1000, release);
+    mnode_->atime_ahead.store(true, release);
+  }
+  EXPECT_EQ(all().atime_ns, 1000);
+  cache_.set_atime(*mnode_, 200, false);
+  on(2);
+  cache_.set_atime(*mnode_, 201, false);
+  EXPECT_EQ(all().atime_ns, 201);
+  cache_.flush_all();
+  EXPECT_EQ(all().atime_ns, 201);
+}
+
+TEST_F(DeltaCacheTest, NotesReachTheListsOnceHoweverManyCoresMakeThem) {
+  for (uint32_t core = 0; core < kCores; ++core) {
+    on(core);
+    cache_.note(*mnode_, DeltaCache::kDirty | DeltaCache::kCached);
+    cache_.note(*mnode_, DeltaCache::kDirty);
+  }
+  EXPECT_EQ(listed(lists_.dirty), 0);
+  cache_.collect_notes();
+  EXPECT_EQ(listed(lists_.dirty), 1);
+  EXPECT_EQ(listed(lists_.cached), 1);
+  cache_.collect_notes();
+  EXPECT_EQ(listed(lists_.dirty), 0) << "taken before";
+  // A way that is folded takes its notes along.
+  cache_.note(*mnode_, DeltaCache::kDirty);
+  cache_.flush_all();
+  EXPECT_EQ(listed(lists_.dirty), 1);
+}
+
+TEST_F(DeltaCacheTest, TimesStayNotedUntilTheyAreTaken) {
+  EXPECT_FALSE(cache_.has_times(*mnode_));
+  cache_.set_atime(*mnode_, 100, true);
+  on(1);
+  cache_.set_atime(*mnode_, 101, true);
+  cache_.collect_notes();
+  EXPECT_EQ(listed(lists_.dirty), 1);
+  EXPECT_TRUE(cache_.has_times(*mnode_));
+  cache_.flush(1);  // one in the object, one in a way
+  EXPECT_TRUE(cache_.has_times(*mnode_));
+  EXPECT_TRUE(cache_.take_times(*mnode_));
+  EXPECT_FALSE(cache_.has_times(*mnode_));
+  EXPECT_FALSE(cache_.take_times(*mnode_));
+}
+
+TEST_F(DeltaCacheTest, CountsOutgrowAWay) {
+  constexpr int64_t kMany = int64_t{1} << 30;
+  for (int i = 0; i < 5; ++i) cache_.add(*mnode_, {.entries = kMany, .stamp = 1});
+  EXPECT_EQ(all().entries, 5 * kMany);
+  for (int i = 0; i < 5; ++i) cache_.add(*mnode_, {.entries = -kMany, .stamp = 1});
+  EXPECT_EQ(all().entries, 0);
+}
+
+}  // namespace
+}  // namespace scalefs::memfs
