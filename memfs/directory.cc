@@ -29,7 +29,7 @@ int64_t item_bytes(size_t length) { return static_cast<int64_t>(sizeof(NameItem)
 NameItem* NameItem::make(uint64_t hash, std::string_view name, NameValue value) {
   void* memory = std::malloc(sizeof(NameItem) + name.size());
   if (memory == nullptr) throw std::bad_alloc();
-  auto* item = new (memory) NameItem(hash, value.word(), static_cast<uint16_t>(name.size()));
+  auto* item = new (memory) NameItem(hash, value, static_cast<uint16_t>(name.size()));
   std::memcpy(item->text, name.data(), name.size());
   memory_count(MemoryClass::name, item_bytes(name.size()));
   return item;
@@ -37,7 +37,26 @@ NameItem* NameItem::make(uint64_t hash, std::string_view name, NameValue value) 
 
 void NameItem::free(NameItem* item) {
   memory_count(MemoryClass::name, -item_bytes(item->length));
+  delete item->cell_;
   std::free(item);
+}
+
+NameCell::NameCell() { memory_count(MemoryClass::name, sizeof(NameCell)); }
+NameCell::~NameCell() { memory_count(MemoryClass::name, -static_cast<int64_t>(sizeof(NameCell))); }
+
+NameCell* NameItem::set(NameValue value, NameCellPtr& cell) {
+  const uint64_t word = word_.load(relaxed);  // written under the lock
+  if ((word & kInCell) != 0) {
+    cell_->word.store(value.word(), release);  // pairs with value()
+    const uint64_t after = (word & ~kDirectoryBit) | directory_bit(value);
+    if (word != after) word_.store(after, release);
+    return nullptr;
+  }
+  // What the item may have from an earlier life may still be read by who found it then.
+  NameCell* const old = std::exchange(cell_, cell.release());
+  cell_->word.store(value.word(), relaxed);  // released below
+  word_.store(kInCell | directory_bit(value) | reinterpret_cast<uintptr_t>(cell_), release);
+  return old;
 }
 
 void NameItem::retire(NameItem* item) {
@@ -81,18 +100,25 @@ NameItem* DirectoryNode::find_in(const Table& table, uint64_t hash, std::string_
 }
 
 DirectoryNode::Found DirectoryNode::find(uint64_t hash, std::string_view name) const {
+  bool known;
+  const NameItem* item = locate(hash, name, &known);
+  return {item != nullptr ? item->value() : NameValue(), known};
+}
+
+const NameItem* DirectoryNode::locate(uint64_t hash, std::string_view name, bool* known) const {
+  *known = true;
   // Before the walk: what a load merged before it said so is then seen by the walk.
   bool loaded = complete();
   const Table* table = table_.load(acquire);  // pairs with grow
   for (;;) {
-    if (const NameItem* item = find_in(*table, hash, name)) {
-      // Acquire: whoever sees a number also sees its object in the mnode table.
-      return {NameValue::from_word(item->value.load(acquire)), true};
-    }
+    if (const NameItem* item = find_in(*table, hash, name)) return item;
     const Table* current = table_.load(acquire);
     if (current == table) {
-      if (loaded) return {{}, true};
-      if (!is_loaded(hash)) return {{}, false};
+      if (loaded) return nullptr;
+      if (!is_loaded(hash)) {
+        *known = false;
+        return nullptr;
+      }
       loaded = true;  // once more, now behind that
     }
     table = current;
@@ -109,7 +135,7 @@ std::optional<uint64_t> DirectoryNode::collect(uint64_t from, std::optional<uint
     const NameItem* item = table.buckets[i].head.load(acquire);
     for (; item != nullptr; item = item->next[table.which].load(acquire)) {
       if (item->hash < from || (to.has_value() && item->hash >= *to)) continue;
-      const NameValue value = NameValue::from_word(item->value.load(acquire));
+      const NameValue value = item->value();
       if (value) names->push_back({item->hash, std::string(item->name()), value});
     }
     std::sort(names->begin() + static_cast<ptrdiff_t>(first), names->end(),
@@ -138,11 +164,6 @@ void DirectoryNode::insert(NameItem* item) {
   bucket.count.store(bucket.count.load(relaxed) + 1, relaxed);
 }
 
-void DirectoryNode::set(NameItem* item, NameValue value) {
-  item->removed_at = 0;
-  item->value.store(value.word(), release);  // pairs with find() and collect()
-}
-
 void DirectoryNode::unlink(Table& table, NameItem* item) {
   NameBucket& bucket = table.bucket(item->hash);
   Atomic<NameItem*>* at = &bucket.head;
@@ -157,7 +178,7 @@ void DirectoryNode::unlink(Table& table, NameItem* item) {
 }
 
 NameItem* DirectoryNode::remove(NameItem* item, Stamp stamp) {
-  item->value.store(0, release);  // pairs with find() and collect()
+  item->clear();
   if (!complete()) {
     item->removed_at = stamp;
     return nullptr;
@@ -285,7 +306,7 @@ bool DirectoryNode::purge_tombstones(Stamp durable) {
       NameItem* item = table.bucket(hash).head.load(relaxed);
       while (item != nullptr) {
         NameItem* next = item->next[table.which].load(relaxed);
-        if (item->value.load(relaxed) == 0) {
+        if (!item->live()) {
           if (no_load && (complete() || item->removed_at <= durable)) {
             unlink(table, item);
             removed.push_back(item);

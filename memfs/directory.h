@@ -48,23 +48,70 @@ class NameValue {
   uint64_t word_ = 0;
 };
 
+// The value of a name whose meaning has changed in place (rename over it, exchange), in a line of its own: who asks
+// whether a name is there, or whether it is a directory's, does not read what such a change writes (I1).
+struct alignas(64) NameCell {
+  NameCell();
+  ~NameCell();
+  NameCell(const NameCell&) = delete;
+  NameCell& operator=(const NameCell&) = delete;
+
+  Atomic<uint64_t> word{0};  // NameValue. Release under the bucket's lock, acquire by readers
+};
+using NameCellPtr = std::unique_ptr<NameCell>;
+
 // A name in a chain. Allocated before any lock; freed by epoch once it has left its chain.
-struct NameItem {
+class NameItem {
+ public:
   static NameItem* make(uint64_t hash, std::string_view name, NameValue value);
   static void free(NameItem* item);
   // Once it has left its chain; null is nothing. Holding no lock.
   static void retire(NameItem* item);
   std::string_view name() const { return {text, length}; }
 
+  // --- readers, under an EpochGuard or the bucket's lock
+  bool live() const { return word_.load(acquire) != 0; }  // pairs with set() and clear()
+  // False also for what is removed.
+  bool is_directory() const { return word_.load(acquire) & kDirectoryBit; }
+  // None: removed.
+  NameValue value() const {
+    // Acquire, both: whoever sees a number also sees its object in the mnode table.
+    const uint64_t word = word_.load(acquire);
+    if ((word & kInCell) == 0) return NameValue::from_word(word & ~kDirectoryBit);
+    // The cell that this word names, so that what is read was the value at some time since.
+    return NameValue::from_word(cell_of(word)->word.load(acquire));
+  }
+
+  // --- under the bucket's lock
+  // A live item changes in place; it may take `cell`. What must be retired once no lock is held, or null.
+  [[nodiscard]] NameCell* set(NameValue value, NameCellPtr& cell);
+  // Of an item that is not live.
+  void revive(NameValue value) { word_.store(value.word() | directory_bit(value), release); }
+  void clear() { word_.store(0, release); }
+
   Atomic<NameItem*> next[2];
   const uint64_t hash;
-  Atomic<uint64_t> value;  // NameValue; 0: removed. Release under the bucket's lock, acquire by readers
-  Stamp removed_at = 0;    // of a tombstone; under the bucket's lock
-  const uint16_t length;
-  char text[];
+  Stamp removed_at = 0;  // of a tombstone; under the bucket's lock
 
  private:
-  NameItem(uint64_t h, uint64_t v, uint16_t n) : hash(h), value(v), length(n) {}
+  // NameValue's type is in the low bits, but whether it is a directory's stands in a bit of its own, so that only
+  // changes of that write the item's line.
+  static constexpr uint64_t kInCell = uint64_t{1} << 63;  // the rest: a NameCell's address
+  static constexpr uint64_t kDirectoryBit = uint64_t{1} << 62;
+  static_assert(kMnodeNoLimit << 4 <= kDirectoryBit);
+  static uint64_t directory_bit(NameValue value) {
+    return value && value.type() == Mnode::kTypeDirectory ? kDirectoryBit : 0;
+  }
+  static NameCell* cell_of(uint64_t word) {
+    return reinterpret_cast<NameCell*>(word & ~(kInCell | kDirectoryBit));
+  }
+  NameItem(uint64_t h, NameValue v, uint16_t n)
+      : hash(h), word_(v.word() | directory_bit(v)), length(n) {}
+
+  Atomic<uint64_t> word_;      // NameValue, or where it stands; 0: removed
+  NameCell* cell_ = nullptr;   // owned; under the bucket's lock. One that word_ does not name is no longer in use
+  const uint16_t length;
+  char text[];
 };
 
 struct NameItemFree {
@@ -72,14 +119,16 @@ struct NameItemFree {
 };
 using NameItemPtr = std::unique_ptr<NameItem, NameItemFree>;
 
+// Two lines: what readers walk over, and what writers lock. A change in place leaves the first alone (I1).
 struct alignas(64) NameBucket {
-  SpinBit lock;
-  Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
-  Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
   // Release under the lock, acquire by readers. A name's bit is set before it is in the chain and taken away
   // after it has left it.
   Atomic<uint64_t> filter{0};
   Atomic<NameItem*> head{nullptr};
+
+  alignas(64) SpinBit lock;
+  Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
+  Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
   Stamp stamp = 0;  // last stamp given under this lock (P1)
 };
 #ifdef SCALEFS_SCHEDULE
@@ -103,6 +152,8 @@ class DirectoryNode {
     bool known = false;  // the answer is final: the name is here, or is known to be nowhere
   };
   Found find(uint64_t hash, std::string_view name) const;
+  // The name's item, live or not, or null. `*known`: the answer is final, as in Found.
+  const NameItem* locate(uint64_t hash, std::string_view name, bool* known) const;
   struct Listed {
     uint64_t hash = 0;
     std::string name;
@@ -117,8 +168,6 @@ class DirectoryNode {
   NameItem* item(uint64_t hash, std::string_view name);
   // The name is not there. Takes ownership; `item` has its value, or gets it before the lock is released.
   void insert(NameItem* item);
-  // Sets the value of a live name or a tombstone.
-  static void set(NameItem* item, NameValue value);
   // Removes a live name, leaving a tombstone where one is needed. What must be retired once no lock is
   // held, or null.
   NameItem* remove(NameItem* item, Stamp stamp);

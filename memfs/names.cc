@@ -26,7 +26,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
   SCALEFS_TRY(const Pin directory, pin_directory(impl, directory_number));
   DirectoryNode& names = *directory->directory;
   const uint64_t hash = hash_name(impl, name);
-  SCALEFS_TRY(const NameValue present, resolve(impl, *directory, hash, name));
+  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name));
   if (present) return Errno(EEXIST);
   if (names.dead()) return Errno(ENOENT);
 
@@ -88,7 +88,9 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
   const uint64_t cost = kRecordCost + name.size();
   bool reserved = false;
   for (;;) {
-    SCALEFS_TRY(const Pin target, resolve_object(impl, *directory, hash, name));
+    SCALEFS_TRY(const Pin target,
+                resolve_object(impl, *directory, hash, name,
+                               directories ? Want::directory : Want::no_directory));
     if (directories && !target->is_directory()) return Errno(ENOTDIR);
     if (!directories && target->is_directory()) return Errno(EISDIR);
     if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
@@ -110,7 +112,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
       locks.lock();
       NameItem* item = names.item(hash, name);
       if (!is_live(item)) return Errno(ENOENT);
-      if (NameValue::from_word(item->value.load(relaxed)).number() != target->number) continue;
+      if (item->value().number() != target->number) continue;
       // Exact now: every bucket is locked.
       if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
       LogSlot slot(impl);
@@ -246,7 +248,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
   DirectoryNode& names = *directory->directory;
   const uint64_t hash = hash_name(impl, name);
-  SCALEFS_TRY(const NameValue present, resolve(impl, *directory, hash, name));
+  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name));
   if (present) return Errno(EEXIST);
   // Before the lock, whose line a call that fails shall not write; looked at again under it.
   if (!target->tmpfile.load(relaxed) && impl.deltas.read_counts(*target).nlink <= 0) return Errno(ENOENT);

@@ -83,7 +83,9 @@ Status write_back_first(Rename& r) {
 
 // Everything that is allocated before the locks.
 struct Prepared {
-  NameItemPtr target_item;
+  NameItemPtr target_item;              // of a name that is not there
+  NameCellPtr source_cell, target_cell; // of names that are
+  NameCell* old_cells[2] = {nullptr, nullptr};
   std::optional<MadeObject> whiteout;
   std::unique_ptr<OpRecord> record;
   int64_t now = 0;
@@ -93,7 +95,12 @@ Result<Prepared> prepare(Rename& r, uint64_t cost) {
   Prepared p;
   p.now = r.impl.now_ns();
   const NameValue moved(r.moved->number, r.moved->type);
-  p.target_item.reset(NameItem::make(r.target_hash, r.target_name, moved));
+  if (r.replaced) {
+    p.target_cell = std::make_unique<NameCell>();
+  } else {
+    p.target_item.reset(NameItem::make(r.target_hash, r.target_name, moved));
+  }
+  if (r.exchange() || r.mode == RenameMode::whiteout) p.source_cell = std::make_unique<NameCell>();
   if (r.mode == RenameMode::whiteout) {
     SCALEFS_TRY(p.whiteout,
                 make_object(r.impl, *r.source_parent, {.mode = S_IFCHR, .whiteout = true},
@@ -159,7 +166,7 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   NameItem* source = sources.item(r.source_hash, r.source_name);
   NameItem* target = targets.item(r.target_hash, r.target_name);
   const auto means = [](const NameItem* item) {
-    return is_live(item) ? NameValue::from_word(item->value.load(relaxed)) : NameValue();
+    return item != nullptr ? item->value() : NameValue();
   };
   const NameValue moved(r.moved->number, r.moved->type);
   const NameValue replaced =
@@ -179,15 +186,19 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   // Release: pairs with lookups of "..".
   if (!r.same_parent() && r.moved->is_directory())
     r.moved->parent.store(r.target_parent->number.v, release);
-  publish_name(targets, target, std::move(p.target_item), moved);
+  if (r.replaced) {
+    p.old_cells[0] = target->set(moved, p.target_cell);
+  } else {
+    publish_name(targets, target, std::move(p.target_item), moved);
+  }
   if (r.exchange()) {
     if (!r.same_parent() && r.replaced->is_directory())
       r.replaced->parent.store(r.source_parent->number.v, release);
-    DirectoryNode::set(source, replaced);
+    p.old_cells[1] = source->set(replaced, p.source_cell);
   } else if (p.whiteout) {
     const NameValue whiteout(p.whiteout->attr.mnode, p.whiteout->mnode->type);
     publish_object(r.impl, p.whiteout->mnode.release(), stamp);
-    DirectoryNode::set(source, whiteout);
+    p.old_cells[1] = source->set(whiteout, p.source_cell);
   } else {
     *removed = sources.remove(source, stamp);
   }
@@ -209,6 +220,13 @@ Status look_up(Rename& r) {
 
 // One attempt.
 Result<Next> attempt(Rename& r) {
+  if (r.mode == RenameMode::no_replace) {
+    // First by what is there alone, which changes in place do not write.
+    SCALEFS_TRY(const bool source, is_there(r.impl, *r.source_parent, r.source_hash, r.source_name));
+    if (!source) return Errno(ENOENT);
+    SCALEFS_TRY(const bool target, is_there(r.impl, *r.target_parent, r.target_hash, r.target_name));
+    if (target) return Errno(EEXIST);
+  }
   SCALEFS_TRY_VOID(look_up(r));
   const auto next = check_types(r);
   if (next.ok() && *next == Next::done) return next;
@@ -236,6 +254,8 @@ Result<Next> attempt(Rename& r) {
   }
   if (!result.ok() || *result != Next::done) return result;
   room.keep();
+  for (NameCell* cell : prepared.old_cells)
+    if (cell != nullptr) epoch::retire(cell);
   if (r.wants_growth) r.target_parent->directory->grow();
   if (r.mode == RenameMode::replace || r.mode == RenameMode::no_replace)
     after_removal(r.impl, *r.source_parent, removed);

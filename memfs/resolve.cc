@@ -50,8 +50,7 @@ Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::strin
   locks.add(names, hash).lock();
   const NameItem* known = names.item(hash, name);
   if (known != nullptr) {
-    // Acquire is not needed under the bucket's lock.
-    if (NameValue::from_word(known->value.load(relaxed)) != value) return Merge::superseded;
+    if (known->value() != value) return Merge::superseded;
   } else if (names.complete()) {
     return Merge::superseded;
   }
@@ -67,14 +66,23 @@ Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::strin
 
 struct Found {
   DirectoryNode::Found name;
-  Pin object;  // when it is in memory
+  Pin object;          // when it is in memory
+  int unwanted = 0;    // errno: it is of another type, which is all that was read of it
 };
 
 Found find_in_memory(MemFs::Impl& impl, const Mnode& directory, uint64_t hash,
-                     std::string_view name) {
+                     std::string_view name, Want want = Want::any) {
   EpochGuard guard;
   Found found;
-  found.name = directory.directory->find(hash, name);
+  const NameItem* item = directory.directory->locate(hash, name, &found.name.known);
+  if (item == nullptr) return found;
+  if (want != Want::any) {
+    if (item->live() && item->is_directory() != (want == Want::directory)) {
+      found.unwanted = want == Want::directory ? ENOTDIR : EISDIR;
+      return found;
+    }
+  }
+  found.name.value = item->value();
   if (!found.name.value) return found;
   if (Mnode* mnode = impl.find(found.name.value.number())) {
     auto pin = Pin::under_guard(impl, mnode);
@@ -108,26 +116,26 @@ Result<Pin> load_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::
 
 }  // namespace
 
-Result<NameValue> resolve(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
-                          std::string_view name) {
+Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name) {
   for (;;) {
-    DirectoryNode::Found found;
     {
       EpochGuard guard;
-      found = directory.directory->find(hash, name);
+      bool known;
+      const NameItem* item = directory.directory->locate(hash, name, &known);
+      if (known) return item != nullptr && item->live();
     }
-    if (found.known) return found.value;
     auto pin = load_child(impl, directory, hash, name, {});
-    if (!pin.ok() && pin.code() == ENOENT) return NameValue();
+    if (!pin.ok() && pin.code() == ENOENT) return false;
     if (!pin.ok()) return pin.error();
-    if (*pin) return NameValue((*pin)->number, (*pin)->type);
+    if (*pin) return true;
   }
 }
 
 Result<Pin> resolve_object(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
-                           std::string_view name) {
+                           std::string_view name, Want want) {
   for (;;) {
-    Found found = find_in_memory(impl, directory, hash, name);
+    Found found = find_in_memory(impl, directory, hash, name, want);
+    if (found.unwanted != 0) return Errno(found.unwanted);
     if (found.object) return std::move(found.object);
     if (found.name.known && !found.name.value) return Errno(ENOENT);
     SCALEFS_TRY(Pin pin, load_child(impl, directory, hash, name, found.name.value));
@@ -165,7 +173,8 @@ Status load_names(MemFs::Impl& impl, Mnode& directory, uint64_t from, size_t cou
 
 void publish_name(DirectoryNode& names, NameItem* present, NameItemPtr item, NameValue value) {
   if (present != nullptr) {
-    DirectoryNode::set(present, value);
+    present->removed_at = 0;
+    present->revive(value);
   } else {
     names.insert(item.release());
   }

@@ -19,13 +19,14 @@ Result<Pin> pin_directory(MemFs::Impl& impl, MnodeNo number);
 
 uint64_t hash_name(const MemFs::Impl& impl, std::string_view name);
 
-// What the name means; empty when it means nothing. A name that is absent stays absent until somebody makes it
+// Whether the name means anything, without a look at what. A name that is absent stays absent until somebody makes it
 // in memory. EIO, EUCLEAN.
-Result<NameValue> resolve(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
-                          std::string_view name);
-// Its object, pinned. ENOENT, EIO, EUCLEAN.
+Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name);
+// Its object, pinned. ENOENT, EIO, EUCLEAN. ENOTDIR and EISDIR as `want` says; what memory has of another type is
+// refused without a look at its value.
+enum class Want : uint8_t { any, directory, no_directory };
 Result<Pin> resolve_object(MemFs::Impl& impl, Mnode& directory, uint64_t hash,
-                           std::string_view name);
+                           std::string_view name, Want want = Want::any);
 // Merges a range of names from the checkpoint, beginning with `from`.
 Status load_names(MemFs::Impl& impl, Mnode& directory, uint64_t from, size_t count);
 
@@ -33,7 +34,7 @@ Status load_names(MemFs::Impl& impl, Mnode& directory, uint64_t from, size_t cou
 // Gives a name that is absent or a tombstone (`present`) its value.
 void publish_name(DirectoryNode& names, NameItem* present, NameItemPtr item, NameValue value);
 inline bool is_live(const NameItem* item) {
-  return item != nullptr && item->value.load(relaxed) != 0;  // written under the lock
+  return item != nullptr && item->live();
 }
 // After the locks: retires what DirectoryNode::remove gave (null: it left a tombstone).
 void after_removal(MemFs::Impl& impl, Mnode& directory, NameItem* removed);

@@ -75,6 +75,7 @@ class Rig {
   void touch(int core, const std::string& files);
   void rehearse(int core, const Call& call);
   void rehearse_name(int core, const Call& call);
+  void rehearse_change_in_place(int core, const Call& call);
   void rehearse_attributes(const Call& call);
   void rehearse_data(const Call& call);
   bool is_mapped(MnodeNo file, uint64_t offset, uint64_t length);

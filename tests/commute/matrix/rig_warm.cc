@@ -79,7 +79,8 @@ void Rig::rehearse_name(int core, const Call& call) {
                                                 : memfs::RenameMode::no_replace;
       SCALEFS_CHECK(fs.rename(from, name, to, other, mode, {}).ok());
       if (exchange) unlink(from, name);
-      return unlink(to, other);
+      unlink(to, other);
+      return rehearse_change_in_place(core, call);
     }
     case Op::create:
     case Op::create_exclusive:
@@ -87,6 +88,22 @@ void Rig::rehearse_name(int core, const Call& call) {
       return unlink(from, name);
     default: return;  // touch() has made and removed a node and a link
   }
+}
+
+// The names that the call gives another meaning get one, and have their own again.
+void Rig::rehearse_change_in_place(int core, const Call& call) {
+  auto& fs = volume_->fs();
+  const std::string& name = names_[3 + static_cast<size_t>(core)];
+  auto made = fs.create(private_dir_[core], name, 0644, true, {});
+  SCALEFS_CHECK(made.ok());
+  fs.forget(made->attr.mnode, 1);
+  const auto exchange = [&](const Slot& slot) {
+    return fs.rename(private_dir_[core], name, dir(slot.dir), name_of(slot), memfs::RenameMode::exchange, {});
+  };
+  if (exchange(call.to).ok()) SCALEFS_CHECK(exchange(call.to).ok());
+  if (call.op == Op::rename_exchange && exchange(call.slot).ok())
+    SCALEFS_CHECK(exchange(call.slot).ok());
+  SCALEFS_CHECK(fs.unlink(private_dir_[core], name).ok());
 }
 
 // What is there is set again.
