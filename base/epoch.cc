@@ -3,6 +3,8 @@
 // g+1; any later advance sees the record, whose value is at most g, and fails while the reader is
 // active. An object that the reader can reach was unlinked after that fence, so retire(), which
 // reads the epoch behind a fence of its own, reads at least g; the object lives until g+2.
+// A look may take several steps of its thread: what counts is that each record was looked at after the
+// looker had read the epoch that it then ends.
 #include "base/epoch.h"
 
 #include <sched.h>
@@ -48,8 +50,11 @@ struct Retired {
 struct alignas(kFalseSharingBytes) Record {
   // Written by the owner: the epoch its guard began in, or kInactive.
   Atomic<uint64_t> active{kInactive};
-  uint32_t depth = 0;    // owner only
-  uint32_t retires = 0;  // owner only
+  // Owner only:
+  uint32_t depth = 0;
+  uint32_t retires = 0;         // since the last step
+  uint64_t looked_epoch = 0;    // the epoch at the last step
+  Record* looked_at = nullptr;  // the record that stopped the look in that epoch
   // Plain atomics: claiming must not disturb a seeded schedule.
   std::atomic<bool> claimed{false};
   std::atomic<Record*> next{nullptr};
@@ -64,8 +69,14 @@ struct alignas(kFalseSharingBytes) Record {
 };
 
 // Both stay reachable at exit and have no destructor that could run before a thread's last guard.
-constinit std::atomic<Record*> records{nullptr};
-alignas(kFalseSharingBytes) constinit Atomic<uint64_t> global_epoch{1};
+struct alignas(kFalseSharingBytes) Records : std::atomic<Record*> {
+  using std::atomic<Record*>::atomic;
+};
+constinit Records records{nullptr};
+struct alignas(kFalseSharingBytes) GlobalEpoch : Atomic<uint64_t> {
+  using Atomic<uint64_t>::Atomic;
+};
+constinit GlobalEpoch global_epoch{1};
 
 // Acquire pairs with the release in claim_record.
 Record* first_record() { return records.load(std::memory_order_acquire); }
@@ -105,6 +116,8 @@ Record* claim_record() {
     // Pairs with the release at thread exit: the owner-only fields pass on.
     if (r->claimed.compare_exchange_strong(expected, true, std::memory_order_acquire)) {
       r->retires = 0;
+      r->looked_epoch = 0;
+      r->looked_at = nullptr;
       return r;
     }
   }
@@ -136,17 +149,30 @@ void full_fence() {
 #endif
 }
 
-bool advance() {
-  uint64_t epoch = global_epoch.load(acquire);  // pairs with the exchange below
-  full_fence();                                 // pairs with publish_active
-  for (Record* r = first_record(); r != nullptr; r = next_record(*r)) {
+// Looks at the records from *from on (at all: null), for the caller's fence came after it had read
+// `epoch`. False when a reader is in the way: *from is its record.
+bool all_left(uint64_t epoch, Record** from) {
+  for (Record* r = *from != nullptr ? *from : first_record(); r != nullptr; r = next_record(*r)) {
     // Nobody who is not in a guard owns an unclaimed record; skipping it is no more than speed.
     if (!r->claimed.load(std::memory_order_acquire)) continue;
     // Acquire pairs with a guard's end: its reads happen before the frees that this allows.
     const uint64_t active = r->active.load(acquire);
-    if (active != kInactive && active != epoch) return false;
+    if (active == kInactive || active == epoch) continue;
+    *from = r;
+    return false;
   }
-  return global_epoch.compare_exchange(epoch, epoch + 1, acq_rel, relaxed);
+  return true;
+}
+
+bool advance(uint64_t epoch, Record** from) {
+  full_fence();  // pairs with publish_active
+  return all_left(epoch, from) &&
+         global_epoch.compare_exchange(epoch, epoch + 1, acq_rel, relaxed);
+}
+
+bool advance() {
+  Record* all = nullptr;
+  return advance(global_epoch.load(acquire), &all);  // pairs with the exchange above
 }
 
 constexpr size_t kBatch = 64;
@@ -188,6 +214,21 @@ void free_expired(Record& r) {
     r.freeing.fetch_sub(1, release);  // pairs with the load in drain
     if (count < kBatch) return;
   }
+}
+
+// The part of retire() that comes once in a while.
+void step(Record& r) {
+  const uint64_t epoch = global_epoch.load(acquire);  // pairs with the exchange in advance
+  if (epoch == r.looked_epoch) {
+    if (advance(epoch, &r.looked_at)) {
+      r.looked_epoch = epoch + 1;
+      r.looked_at = nullptr;
+    }
+  } else {
+    r.looked_epoch = epoch;
+    r.looked_at = nullptr;
+  }
+  free_expired(r);
 }
 
 void free_all_expired() {
@@ -247,10 +288,9 @@ void retire(void* object, void (*deleter)(void*)) {
       return;
     }
   }
-  if (++r.retires % kRetiresAStep == 0) {
-    advance();
-    free_expired(r);
-  }
+  if (++r.retires < kRetiresAStep) return;
+  r.retires = 0;
+  step(r);
 }
 
 bool try_advance() {

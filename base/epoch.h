@@ -10,7 +10,12 @@
 // wait, or a copy from or to a caller's memory (P6).
 //
 // Costs: a guard writes one line of the thread's own and passes one fence; retire() writes that
-// thread's own list. Only every kRetiresAStep-th retire() of a thread looks at the others' records.
+// thread's own list. Every kRetiresAStep-th retire() of a thread frees what may be freed, and looks at
+// the others' records only if the epoch has not moved since the thread's last such step: one thread's
+// look serves all. So while N threads retire, N * kRetiresAStep objects bring one look: three lines a
+// thread that travel (its record to the looker and back, the epoch to it), whatever N is 3 /
+// kRetiresAStep an object. A look that finds a reader in its way stops there and goes on from there
+// at the next step. Waiting to be freed: four times kRetiresAStep objects a thread.
 // try_advance is a step function: threads only call it, so a single-threaded test drives it.
 #pragma once
 
@@ -29,8 +34,8 @@ class EpochGuard {
 
 namespace epoch {
 
-// How many retire() calls of one thread bring one attempt to advance.
-inline constexpr uint32_t kRetiresAStep = 64;
+// How many retire() calls of one thread bring one step.
+inline constexpr uint32_t kRetiresAStep = 256;
 
 // Frees `object` with `deleter` once no guard that began before this call is left. Never frees this
 // object in the call itself, but may free older ones of the same thread. A deleter runs outside of

@@ -17,13 +17,17 @@ static_assert(sizeof(Counters) == kFalseSharingBytes);
 // Room for every slot there can be, for tests change the number of cores; untouched pages of it
 // cost nothing.
 constinit Counters counters[kCoresMax];
-// Slots below this one may be non-zero. Grows only, and rarely, so that its line stays shared.
-std::atomic<uint32_t> slots_used{0};
+// Slots below this one may be non-zero. Grows only, and rarely, and has lines of its own, so that they
+// stay shared.
+struct alignas(kFalseSharingBytes) SlotsUsed {
+  std::atomic<uint32_t> value{0};
+};
+constinit SlotsUsed slots_used;
 
 void note_slot(uint32_t core) {
-  uint32_t used = slots_used.load(std::memory_order_relaxed);
+  uint32_t used = slots_used.value.load(std::memory_order_relaxed);
   while (used <= core &&
-         !slots_used.compare_exchange_weak(used, core + 1, std::memory_order_relaxed)) {
+         !slots_used.value.compare_exchange_weak(used, core + 1, std::memory_order_relaxed)) {
   }
 }
 
@@ -51,7 +55,7 @@ const char* memory_class_name(MemoryClass c) {
 void memory_count(MemoryClass c, int64_t delta) {
   SCALEFS_DCHECK(c < MemoryClass::count);
   const uint32_t core = current_core();
-  if (core >= slots_used.load(std::memory_order_relaxed)) [[unlikely]]
+  if (core >= slots_used.value.load(std::memory_order_relaxed)) [[unlikely]]
     note_slot(core);
   // Relaxed: a statistic. An atomic add, for the thread may have moved to another core since.
   counters[core].bytes[static_cast<size_t>(c)].fetch_add(delta, std::memory_order_relaxed);
@@ -59,7 +63,7 @@ void memory_count(MemoryClass c, int64_t delta) {
 
 int64_t memory_bytes(MemoryClass c) {
   SCALEFS_CHECK(c < MemoryClass::count);
-  const uint32_t used = slots_used.load(std::memory_order_relaxed);
+  const uint32_t used = slots_used.value.load(std::memory_order_relaxed);
   int64_t sum = 0;
   for (uint32_t core = 0; core < used; ++core)
     sum += counters[core].bytes[static_cast<size_t>(c)].load(std::memory_order_relaxed);

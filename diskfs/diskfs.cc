@@ -152,6 +152,7 @@ Result<uint64_t> DiskFsImpl::commit(const Batch& batch) {
     MutexLock lock(state_mutex_);
     end_ = committed->end();
     pending_.push(std::move(committed));
+    note_inodes();
   }
   committed_seq_.store(sequence, release);  // pairs with committed_seq()
   return sequence;
@@ -172,8 +173,7 @@ uint64_t DiskFsImpl::checkpoint_blocks_bound(const PendingWork& more) const {
 }
 
 uint64_t DiskFsImpl::inodes_bound() const {
-  MutexLock lock(state_mutex_);
-  return inodes_ + pending_.work().items;
+  return inodes_bound_.load(acquire);  // pairs with note_inodes
 }
 
 DiskFs::Statistics DiskFsImpl::statistics() const {

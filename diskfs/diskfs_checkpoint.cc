@@ -96,6 +96,7 @@ void DiskFsImpl::publish(uint64_t covered_position, CheckpointOutcome outcome) {
   {
     MutexLock lock(state_mutex_);
     pending_.drop_through(sb_.covered_seq);
+    note_inodes();
     released_ = covered_;
     covered_ = covered_position;
   }
@@ -171,6 +172,7 @@ void DiskFsImpl::measure_tree() {
   tree_height_ = root.height;
   tree_nodes_ = nodes;
   inodes_ = sb_.inode_count;
+  note_inodes();
 }
 
 Status DiskFsImpl::unmount() {

@@ -139,6 +139,10 @@ class DiskFsImpl final : public DiskFs {
   void release_frees() REQUIRES(checkpoint_mutex_);
   // What the superblock in force says of the tree, for bounds. Reads the root.
   void measure_tree() REQUIRES(checkpoint_mutex_);
+  // After a change of inodes_ or pending_.
+  void note_inodes() REQUIRES(state_mutex_) {
+    inodes_bound_.store(inodes_ + pending_.work().items, release);  // pairs with inodes_bound
+  }
   bool waits_for_superblock() const REQUIRES(checkpoint_mutex_);
   Status flush();
 
@@ -183,6 +187,9 @@ class DiskFsImpl final : public DiskFs {
   uint32_t tree_height_ GUARDED_BY(state_mutex_) = 0;
   uint64_t tree_nodes_ GUARDED_BY(state_mutex_) = 0;  // at the most
   uint64_t inodes_ GUARDED_BY(state_mutex_) = 0;
+  // Written with what it is made of, under the mutex; read without (release, acquire). With lines of its
+  // own, for statfs reads it.
+  alignas(kFalseSharingBytes) Atomic<uint64_t> inodes_bound_{0};
 };
 
 }  // namespace scalefs::diskfs

@@ -79,6 +79,7 @@ Status DiskFsImpl::start(RecoveredJournal journal) {
     end_ = journal.end;
     covered_ = released_ = sb_.journal_scan;
     for (const auto& batch : journal.batches) pending_.push(batch);
+    note_inodes();
   }
   writer_ = std::make_unique<JournalWriter>(device_, area_, info_.mount_epoch, journal.end);
   if (!journal.batches.empty()) {

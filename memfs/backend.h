@@ -62,6 +62,10 @@ class Backend {
   // cache is counted as it is (MemFs::usage). A need of memory alone (a read) always succeeds.
   virtual Status reserve(const Need& need) = 0;
   virtual void unreserve(const Need& unused) = 0;
+  // Pages hold so many blocks more (or fewer) of those that calls have reserved. Told once a call, at its
+  // end and before unreserve(), and not if nothing has changed: what the user is told of free space
+  // depends on it, and must not change with what calls reserve for a moment (I1).
+  virtual void pages_hold(int64_t /*blocks*/) {}
 
   // --- loading. EIO, EUCLEAN: the object cannot be read.
   // The object behind a name of the checkpoint. ENOENT when the name is not there.

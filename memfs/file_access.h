@@ -33,6 +33,8 @@ class Room {
   explicit Room(MemFs::Impl& impl) : backend_(impl.backend) {}
   ~Room() {
     if (backend_ == nullptr) return;
+    if (blocks != reserved_)
+      backend_->pages_hold(static_cast<int64_t>(reserved_) - static_cast<int64_t>(blocks));
     if (blocks != 0 || record_.log_bytes != 0 || record_.tree_places != 0) {
       record_.blocks = blocks;
       backend_->unreserve(record_);
@@ -46,12 +48,13 @@ class Room {
     SCALEFS_DCHECK(!epoch::in_guard());
     if (backend_ == nullptr) return {};
     SCALEFS_TRY_VOID(backend_->reserve(need));
-    blocks = need.blocks;
+    blocks = reserved_ = need.blocks;
     record_.log_bytes = need.log_bytes;
     record_.tree_places = need.tree_places;
     return {};
   }
-  // Takes over what the caller of a step function has reserved; the places stay the caller's.
+  // Takes over what the caller of a step function has reserved: blocks that pages hold, and room for a
+  // record. The places stay the caller's.
   void adopt(const Need& need) {
     blocks = need.blocks;
     record_.log_bytes = need.log_bytes;
@@ -65,6 +68,7 @@ class Room {
 
  private:
   Backend* const backend_;
+  uint64_t reserved_ = 0;  // by take()
   Need record_;
 };
 

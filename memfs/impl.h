@@ -149,11 +149,13 @@ class Reservation {
     return {};
   }
   // All of it was used: the record was appended, the pages are dirty.
-  void keep() { need_ = Need{.tree_places = need_.tree_places}; }
+  void keep() { keep(Need{need_.log_bytes, need_.blocks, need_.memory_bytes}); }
   // This much was used; the rest goes back at the end.
   void keep(const Need& used) {
     need_.log_bytes -= used.log_bytes;
     need_.blocks -= used.blocks;
+    if (used.blocks != 0 && impl_.backend != nullptr)
+      impl_.backend->pages_hold(static_cast<int64_t>(used.blocks));
     need_.memory_bytes -= used.memory_bytes;
   }
 

@@ -133,7 +133,9 @@ Status Admission::take_blocks(const Need& need) {
   }
 }
 
+// Out of the reserve only what nothing else is left for: a refill of the pool serves the calls that follow.
 Status Admission::take_reserved(uint64_t blocks, uint32_t places) {
+  if (credits_.take(blocks, places)) return {};
   for (int i = 0; i < kRecoveriesMax; ++i) {
     const uint64_t seen = relieved_.load(acquire);  // pairs with relieve
     if (credits_.take_reserved(blocks, places)) return {};

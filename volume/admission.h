@@ -42,6 +42,7 @@ class Admission {
 
   Status reserve(const memfs::Need& need);
   void unreserve(const memfs::Need& unused);
+  void pages_hold(int64_t blocks) { credits_.pages_hold(blocks); }
   // For writeback, which must not wait for memory (it makes some). end_places() when it is logged.
   Status reserve_record(uint64_t log_bytes, uint32_t places);
   // Places alone, without waiting.

@@ -108,7 +108,10 @@ void BlockCredits::end_places(uint64_t places) {
   pool.under_way -= static_cast<int64_t>(places);
 }
 
+void BlockCredits::pages_hold(int64_t blocks) { pools_.mine().in_pages.fetch_add(blocks, relaxed); }
+
 void BlockCredits::unspend(uint64_t blocks) {
+  pages_hold(static_cast<int64_t>(blocks));
   MutexLock lock(mutex_);
   granted_ += static_cast<int64_t>(blocks);
 }
@@ -125,10 +128,15 @@ void BlockCredits::give_back(uint64_t blocks) {
       pool.blocks = kBlockBulk;
     }
   }
-  if (surplus != 0) spend(surplus);
+  if (surplus != 0) lower_granted(surplus);
 }
 
 void BlockCredits::spend(uint64_t blocks) {
+  pages_hold(-static_cast<int64_t>(blocks));
+  lower_granted(blocks);
+}
+
+void BlockCredits::lower_granted(uint64_t blocks) {
   MutexLock lock(mutex_);
   granted_ -= static_cast<int64_t>(blocks);
 }
@@ -142,7 +150,7 @@ void BlockCredits::gather() {
     pool.blocks = 0;
     pool.places = 0;
   }
-  spend(sum);
+  lower_granted(sum);
 }
 
 uint64_t BlockCredits::pooled() {
@@ -155,8 +163,15 @@ uint64_t BlockCredits::pooled() {
   return sum;
 }
 
+uint64_t BlockCredits::held_by_pages() const {
+  int64_t sum = 0;
+  for (uint32_t core = 0; core < pools_.size(); ++core) sum += pools_.at(core).in_pages.load(relaxed);
+  return static_cast<uint64_t>(std::max<int64_t>(sum, 0));
+}
+
 uint64_t BlockCredits::available_for_users() {
-  const uint64_t taken = held() + held() / kCreditsABlock + reserve();
+  const uint64_t held = held_by_pages();
+  const uint64_t taken = held + held / kCreditsABlock + reserve();
   const uint64_t free = room_.free_blocks();
   return free > taken ? free - taken : 0;
 }

@@ -39,9 +39,15 @@
 // Pools are per core and refilled in bulk, so that accepted calls on different cores share no line
 // (I1). Near the end of the space bulks shrink to what is asked for.
 //
+// What statfs tells is free blocks less those that pages hold and the reserve. It reads no pool, for
+// every call writes one, also a call after which as much is free as before. What pages hold is counted a core
+// in a word of its own lines, written only by calls after which pages hold more or fewer. It is what
+// is granted, less the pools, less what calls under way have reserved.
+//
 // Locks: one mutex around `granted` and the look at the gauges, outside of the pools' spin bits.
 #pragma once
 
+#include "base/atomic.h"
 #include "base/core.h"
 #include "base/mutex.h"
 #include "base/units.h"
@@ -72,14 +78,18 @@ class BlockCredits {
   void spend(uint64_t blocks);
   // Spent ones whose blocks were given back to the allocator, while their pages are dirty again.
   void unspend(uint64_t blocks);
+  // Of what calls reserved pages hold so many more, or fewer (Backend::pages_hold).
+  void pages_hold(int64_t blocks);
   // Brings all pools' credits back, so that what is idle on other cores can be taken.
   void gather();
 
   uint64_t fixed_blocks() const { return fixed_; }
-  // For statfs: free blocks less what is promised and the reserve; never negative.
+  // For statfs: see above; never negative. Writes nothing.
   uint64_t available_for_users();
-  // Credits outside the pools: held by calls and pages.
+  // Credits outside the pools: held by calls and pages. For tests.
   uint64_t held();
+  // By pages alone.
+  uint64_t held_by_pages() const;
 
  private:
   static constexpr uint64_t kBlockBulk = 256;
@@ -91,12 +101,15 @@ class BlockCredits {
     uint64_t places GUARDED_BY(lock) = 0;
     // Taken by calls that are under way. A call may end on another core: the sum of all counts.
     int64_t under_way GUARDED_BY(lock) = 0;
+    // Relaxed, of all cores together: a number that guards nothing.
+    alignas(kFalseSharingBytes) Atomic<int64_t> in_pages{0};
   };
   enum class Reserve : uint8_t { kept, used };
   // What could be promised if `places` more were reserved.
   int64_t available(uint64_t places, Reserve reserve) REQUIRES(mutex_);
   uint64_t reserve();
   uint64_t pooled();
+  void lower_granted(uint64_t blocks);
   uint64_t reserved_places();
 
   Room& room_;

@@ -29,6 +29,7 @@ class DiskBackend final : public memfs::Backend {
 
   Status reserve(const memfs::Need& need) override { return parts_.admission.reserve(need); }
   void unreserve(const memfs::Need& unused) override { parts_.admission.unreserve(unused); }
+  void pages_hold(int64_t blocks) override { parts_.admission.pages_hold(blocks); }
 
   Result<memfs::LoadedObject> load_child(MnodeNo dir, uint64_t hash,
                                          std::string_view name) override;

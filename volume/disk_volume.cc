@@ -103,7 +103,7 @@ Status DiskVolume::start(std::string* why) {
 
 Status DiskVolume::fsync(MnodeNo mnode, bool /*data_only*/) {
   if (read_only()) return {};
-  fsyncs_.add(1);
+  fsyncs_.mine().add(1);
   SCALEFS_TRY_VOID(health_.may_sync());
   SCALEFS_TRY_VOID(writeback_.write_back(mnode));
   return committer_.wait(committer_.ticket());
@@ -112,7 +112,7 @@ Status DiskVolume::fsync(MnodeNo mnode, bool /*data_only*/) {
 void DiskVolume::fsync_async(MnodeNo mnode, bool /*data_only*/,
                              std::function<void(Status)> done) {
   if (read_only()) return done(Status());
-  fsyncs_.add(1);
+  fsyncs_.mine().add(1);
   Status status = health_.may_sync();
   if (status.ok()) status = writeback_.write_back(mnode);
   if (!status.ok()) return done(status);
@@ -139,7 +139,7 @@ Statistics DiskVolume::statistics() {
   Statistics result;
   result.disk = disk_->statistics();
   const CommitPipeline::Counts counts = pipeline_.counts();
-  result.fsyncs = fsyncs_.get();
+  for (uint32_t core = 0; core < fsyncs_.size(); ++core) result.fsyncs += fsyncs_.at(core).get();
   result.commits = counts.commits;
   result.operations_committed = counts.operations;
   result.absorbed = counts.absorbed;

@@ -98,7 +98,7 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   DiskBackend backend_;
   Checkpointer checkpointer_;
   std::unique_ptr<memfs::MemFs> fs_;
-  RelaxedCounter fsyncs_;
+  PerCore<RelaxedCounter> fsyncs_;
 
   uint64_t flushed_ms_ = 0;  // the flusher's own
   std::thread commit_thread_;

@@ -49,7 +49,7 @@ MemoryVolume::MemoryVolume(const VolumeOptions& options) : options_(options) {
 MemoryVolume::~MemoryVolume() { (void)unmount(); }
 
 Status MemoryVolume::fsync(MnodeNo /*mnode*/, bool /*data_only*/) {
-  fsyncs_.add(1);
+  fsyncs_.mine().add(1);
   return {};
 }
 
@@ -68,7 +68,7 @@ StatFs MemoryVolume::statfs() {
 
 Statistics MemoryVolume::statistics() {
   Statistics result;
-  result.fsyncs = fsyncs_.get();
+  for (uint32_t core = 0; core < fsyncs_.size(); ++core) result.fsyncs += fsyncs_.at(core).get();
   result.memory = fs_->usage();
   return result;
 }

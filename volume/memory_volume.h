@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "base/atomic.h"
+#include "base/core.h"
 #include "volume/volume.h"
 #include "volume/worker.h"
 
@@ -34,7 +36,7 @@ class MemoryVolume final : public Volume {
   const VolumeOptions options_;
   diskfs::VolumeInfo info_;
   std::unique_ptr<memfs::MemFs> fs_;
-  RelaxedCounter fsyncs_;
+  PerCore<RelaxedCounter> fsyncs_;
   Worker maintenance_;
 };
 

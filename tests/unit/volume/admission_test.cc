@@ -150,6 +150,31 @@ TEST_F(AdmissionTest, StatfsIsNeverNegative) {
   EXPECT_EQ(credits_.available_for_users(), 10000 - credits_.fixed_blocks());
 }
 
+// What a call reserves for a moment is nothing that a user is told of.
+TEST_F(AdmissionTest, StatfsFollowsWhatPagesHold) {
+  const uint64_t before = credits_.available_for_users();
+  ASSERT_TRUE(admission_.reserve(blocks(5)).ok());
+  EXPECT_EQ(credits_.available_for_users(), before);
+  admission_.pages_hold(3);
+  admission_.unreserve(blocks(2));
+  EXPECT_EQ(credits_.available_for_users(), before - 3);
+  EXPECT_EQ(credits_.held_by_pages(), credits_.held());
+  credits_.spend(3);
+  room_.free -= 3;
+  EXPECT_EQ(credits_.available_for_users(), before - 3);
+  credits_.unspend(1);
+  room_.free += 1;
+  EXPECT_EQ(credits_.available_for_users(), before - 3);
+  EXPECT_EQ(credits_.held_by_pages(), credits_.held());
+}
+
+// A pool that a call out of the reserve finds empty is filled for those that follow.
+TEST_F(AdmissionTest, CallsThatGiveSpaceBackFillThePool) {
+  room_.free = 1000 * 1000 * core_count();
+  ASSERT_TRUE(admission_.reserve(places(12, true)).ok());
+  EXPECT_TRUE(credits_.take_fast(0, 12));
+}
+
 TEST_F(AdmissionTest, FullLogWaitsForACommit) {
   room_.log = 99000;
   EXPECT_TRUE(admission_.reserve(logs(5000)).ok());
