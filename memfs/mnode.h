@@ -144,6 +144,7 @@ struct alignas(64) Mnode {
   // an object on disk it is told by its ctime, which differs only where a clock was set back.
   Atomic<bool> mtime_ahead;
   Atomic<bool> atime_ahead;
+  bool queued_for_review = false;  // see base_lookups
   Atomic<uint32_t> attr_seq{0};
   Atomic<int64_t> base_atime_ns;
   Atomic<int64_t> base_mtime_ns;
@@ -162,6 +163,9 @@ struct alignas(64) Mnode {
   Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> touch_cores[2];
   Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
+  // Lookups: base and review, written at folds, which come to this line anyway. Protected by attr_lock, not by attr_seq.
+  int64_t base_lookups = 0;
+  Mnode* next_review = nullptr;
 
   // Explicit changes of times, and records of data, which carry times: one at a time. Sleeps; held over the log slot.
   alignas(64) Mutex change_lock;
@@ -173,10 +177,6 @@ struct alignas(64) Mnode {
   // says it (DeltaCache::note).
   alignas(64) ListLink dirty_link;
   Atomic<bool> times_unlogged{false};
-  // Lookups: base and review, written at folds. Protected by attr_lock, not by attr_seq.
-  bool queued_for_review = false;
-  int64_t base_lookups = 0;
-  Mnode* next_review = nullptr;
 
   // --- Pointers that are set once, and flags that change once or hardly ever.
   // Null: no xattrs, or (when `loaded`) not loaded yet. Release exchange, acquire loads.
