@@ -99,8 +99,6 @@ class Pin {
   Pin() = default;
   // ESTALE when there is no such object. Takes an EpochGuard of its own.
   static Result<Pin> of(MemFs::Impl& impl, MnodeNo number);
-  // Adopts a lookup count that the caller has already added.
-  static Pin adopt(MemFs::Impl& impl, Mnode* mnode) { return Pin(&impl, mnode); }
   // Adds one; the caller holds an EpochGuard and found `mnode` in it.
   static Result<Pin> under_guard(MemFs::Impl& impl, Mnode* mnode);
   Pin(Pin&& other) noexcept : impl_(other.impl_), mnode_(other.release()) {}

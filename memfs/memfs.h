@@ -55,6 +55,7 @@ class MemFs {
 
   // --- names
   Result<Entry> lookup(MnodeNo dir, std::string_view name);  // also "." and ".."
+  // Takes back `count` lookups, no more than Entries gave: the count keeps the object for calls under way too.
   void forget(MnodeNo mnode, uint64_t count);
   // type and permission bits in `mode`; the umask or the default ACL is applied here. rdev for devices.
   Result<Entry> mknod(MnodeNo dir, std::string_view name, uint32_t mode, uint64_t rdev,

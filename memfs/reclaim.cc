@@ -58,10 +58,11 @@ bool Reclaimer::round_locked(MemFs::Impl& impl) {
 
 bool Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
   Mnode& mnode = *review.mnode;
-  bool zero;
+  int64_t lookups = 0;
   {
     SpinLock lock(mnode.attr_lock);
-    zero = mnode.base_lookups <= 0 && mnode.base_nlink.load(relaxed) <= 0;
+    lookups = mnode.base_lookups;
+    const bool zero = lookups <= 0 && mnode.base_nlink.load(relaxed) <= 0;
     if (!zero) {
       // A fold that finds zeros later queues it again. Fails when a Pin was quicker.
       uint8_t life = kDying;
@@ -77,6 +78,8 @@ bool Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
   uint8_t life = kDying;
   // Pairs with Pin::under_guard.
   if (mnode.life.compare_exchange(life, kDead, acq_rel, acquire)) {
+    // More forgotten than looked up would take an object away from under a pin.
+    SCALEFS_DCHECK(lookups == 0);
     // Where no record can be written any more, the object is an orphan until the next mount.
     reclaim(impl, &mnode, impl.logging() && taken.ok() ? &room : nullptr);
     return true;

@@ -54,13 +54,15 @@ Merge merge_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::strin
   } else if (names.complete()) {
     return Merge::superseded;
   }
-  // The name is there, under our lock, so the object cannot end before it is pinned.
+  // The name is there, under our lock, so the object is not dead; a review of it may be on the way all the same.
+  EpochGuard guard;
   Mnode* present = impl.table.insert_or_find(fresh.get());
   if (present == fresh.get()) (void)fresh.release();
-  impl.deltas.add_lookups(*present, 1);
+  auto pinned = Pin::under_guard(impl, present);
+  if (!pinned.ok()) return Merge::superseded;
   if (known == nullptr) names.insert(item.release());
   *grow = names.wants_growth(hash);
-  *pin = Pin::adopt(impl, present);
+  *pin = std::move(pinned).value();
   return Merge::pinned;
 }
 

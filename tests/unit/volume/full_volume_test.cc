@@ -266,7 +266,7 @@ TEST_P(FullVolume, IsEmptiedAfterACrashAndFilledAgain) {
   }
   ASSERT_NO_FATAL_FAILURE(remove_all(dir, count));
   ASSERT_EQ(v_.fs().rmdir(kRootMnode, "small").code(), 0);
-  v_.fs().forget(dir, 2);
+  v_.fs().forget(dir, 1);
   ASSERT_FALSE(v_.volume().failed());
   ASSERT_NO_FATAL_FAILURE(settle_all());
   ASSERT_NO_FATAL_FAILURE(v_.remount());
