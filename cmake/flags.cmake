@@ -36,6 +36,17 @@ if(SCALEFS_FAST_BUILD)
   endif()
 endif()
 
+# The engine of the seeded-interleaving tests: its threads run one at a time, it measures nothing, and the
+# same sources are checked for undefined behaviour in the other variant.
+add_library(scalefs_schedule_flags INTERFACE)
+target_link_libraries(scalefs_schedule_flags INTERFACE scalefs_flags)
+if(SCALEFS_FAST_BUILD)
+  target_compile_options(scalefs_schedule_flags INTERFACE -O1 -g1)
+  if(SCALEFS_SANITIZE MATCHES "undefined")
+    target_compile_options(scalefs_schedule_flags INTERFACE -fno-sanitize=undefined)
+  endif()
+endif()
+
 # scalefs_precompiled(KIND FLAGS HEADER...): headers that are parsed once for the targets of this kind,
 # all of which have the flags of the interface library FLAGS.
 function(scalefs_precompiled kind flags)

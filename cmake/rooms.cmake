@@ -1,7 +1,7 @@
 # One target a room, linked PRIVATE along the arrows of DESIGN.md. A room's sources are all *.cc of
 # its folder (and of diskfs/check), except mains, which stand in fuse/main.cc and tools/*.cc. Each
-# engine room is built a second time with SCALEFS_SCHEDULE for the seeded-interleaving tests, and a third
-# time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
+# engine room is built a second time, as _sched, with SCALEFS_SCHEDULE for the seeded-interleaving tests (those
+# of memory and below, which have such tests), and a third time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
 # (tests/commute/recorder); no thread sanitizer is linked, and the engine must not think that one is.
 
 # Also for whoever includes the engine's headers: an inline function has one copy in a program.
@@ -18,13 +18,16 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT SCALEFS_SANITIZE AND NOT SCALEFS
 endif()
 
 function(scalefs_room name)
-  cmake_parse_arguments(ROOM "" "" "NEEDS;LIBRARIES;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ROOM "UNSCHEDULED" "" "NEEDS;LIBRARIES;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/${name}/*.cc ${CMAKE_SOURCE_DIR}/${name}/check/*.cc)
   foreach(excluded ${ROOM_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${name}/${excluded})
   endforeach()
   foreach(variant IN LISTS SCALEFS_VARIANTS)
+    if(ROOM_UNSCHEDULED AND variant STREQUAL "_sched")
+      continue()
+    endif()
     set(target scalefs_${name}${variant})
     if(NOT sources)
       add_library(${target} INTERFACE)
@@ -43,9 +46,8 @@ function(scalefs_room name)
     elseif(sources)
       scalefs_use_precompiled(${target} engine)
     endif()
-    if(sources AND variant STREQUAL "_sched" AND SCALEFS_FAST_BUILD)
-      # Its threads run one at a time: it measures nothing.
-      target_compile_options(${target} PRIVATE -O1 -g1)
+    if(sources AND variant STREQUAL "_sched")
+      target_link_libraries(${target} PRIVATE scalefs_schedule_flags)
     endif()
     if(variant STREQUAL "_sched")
       target_compile_definitions(${target} ${visibility} SCALEFS_SCHEDULE=1)
@@ -62,5 +64,5 @@ endfunction()
 scalefs_room(base LIBRARIES fmt::fmt Threads::Threads)
 scalefs_room(oplog NEEDS base)
 scalefs_room(memfs NEEDS oplog base)
-scalefs_room(diskfs NEEDS base)
-scalefs_room(volume NEEDS memfs oplog diskfs base)
+scalefs_room(diskfs UNSCHEDULED NEEDS base)
+scalefs_room(volume UNSCHEDULED NEEDS memfs oplog diskfs base)

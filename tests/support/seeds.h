@@ -36,6 +36,13 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
+// One thread alone shows the thread sanitizer nothing.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitized = true;
+#else
+inline constexpr bool kThreadSanitized = false;
+#endif
+
 // How many of `full` seeds a run tries: fewer where a sanitizer makes each of them many times as dear.
 inline constexpr uint64_t seeds_of(uint64_t full) { return kSanitized ? (full + 3) / 4 : full; }
 

@@ -49,6 +49,9 @@ enum class Op : uint8_t {
   count
 };
 inline constexpr size_t kOps = static_cast<size_t>(Op::count);
+
+inline constexpr uint64_t kPage = 4096;
+inline constexpr int kStash = 2;  // the directory where links beyond the slots stand
 const char* op_name(Op op);
 
 struct Slot {

@@ -9,8 +9,6 @@
 namespace scalefs::matrix {
 namespace {
 
-constexpr uint64_t kPage = 4096;
-constexpr int kStash = 2;
 
 // What a call takes: s and t names, o and x objects, d a directory, @ and > offsets, # a length, v a value.
 const char* takes(Op op) {

@@ -7,8 +7,6 @@
 namespace scalefs::matrix {
 namespace {
 
-constexpr uint64_t kPage = 4096;
-constexpr int kStash = 2;
 
 class Builder {
  public:

@@ -14,7 +14,6 @@ using testing::ModelId;
 using testing::ModelNode;
 
 namespace {
-constexpr uint64_t kPage = 4096;
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 std::string time_text(int64_t ns) { return ns == kNow ? "now" : ns == kExplicit ? "set" : "old"; }
