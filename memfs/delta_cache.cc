@@ -13,6 +13,9 @@
 namespace scalefs::memfs {
 namespace {
 
+// For so many uses the way stays with its object once when another one asks for it.
+constexpr uint8_t kOftenUsed = 8;
+
 // A way's counts have 32 bits: one that would pass this is folded first. A delta is far smaller.
 constexpr int64_t kCountMax = int64_t{1} << 30;
 
@@ -50,6 +53,35 @@ void raise_time(Atomic<int64_t>& field, Atomic<bool>& ahead, int64_t value) {
   }
 }
 
+// Whether a delta of the object goes into the way; else it goes into the object's base. The way's lock is held.
+template <class Way>
+bool admits(Way& way, const Mnode* holder, const Mnode& mnode) {
+  if (holder == &mnode) {
+    if (way.uses < UINT8_MAX) ++way.uses;
+    return true;
+  }
+  if (holder != nullptr && way.uses >= kOftenUsed) {
+    way.uses -= kOftenUsed;
+    return false;
+  }
+  way.uses = 0;
+  return true;
+}
+
+// Inside an AttrWrite. `mtime_stamp`: of the operation that brought the mtime. Times of 0 are none: an object may show
+// one before 1970.
+void add_to_base(Mnode& mnode, const MetaDelta& delta, int64_t atime_ns, Stamp mtime_stamp) {
+  add_to(mnode.base_nlink, delta.nlink);
+  add_to(mnode.base_entries, delta.entries);
+  if (atime_ns != 0) raise_time(mnode.base_atime_ns, mnode.atime_ahead, atime_ns);
+  if (delta.mtime_ns != 0 && mtime_stamp >= mnode.mtime_set_stamp.load(relaxed)) {
+    mnode.base_mtime_stamp = std::max(mnode.base_mtime_stamp, mtime_stamp);
+    raise_time(mnode.base_mtime_ns, mnode.mtime_ahead, delta.mtime_ns);
+  }
+  raise_to(mnode.base_ctime_ns, delta.ctime_ns);
+  raise_to(mnode.stamp, delta.stamp);
+}
+
 }  // namespace
 
 DeltaCache::DeltaCache() : cores_(std::make_unique<PerCore<Core>>()) {
@@ -80,6 +112,12 @@ void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
   const uint32_t core = current_core() % cores_->size();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
+  if (!admits(way, way.mnode.load(relaxed), mnode)) {
+    AttrWrite write(mnode);
+    add_to_base(mnode, delta, 0, delta.stamp);
+    queue_if_zero(mnode);
+    return;
+  }
   claim(core, way, mnode);
   if (std::abs(way.nlink.load(relaxed) + delta.nlink) > kCountMax ||
       std::abs(way.entries.load(relaxed) + delta.entries) > kCountMax) {
@@ -107,6 +145,10 @@ void DeltaCache::touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp) {
   const uint32_t core = current_core() % cores_->size();
   TouchWay& way = touch_way(core, mnode);
   SpinLock lock(way.lock);
+  if (!admits(way, way.mnode.load(relaxed), mnode)) {
+    AttrWrite write(mnode);
+    return add_to_base(mnode, {.ctime_ns = ctime_ns, .stamp = stamp}, 0, 0);
+  }
   const bool claimed = way.mnode.load(relaxed) == &mnode;
   if (!claimed) {
     if (way.mnode.load(relaxed) != nullptr) fold_touch(way, core);
@@ -124,6 +166,11 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
   const uint32_t core = current_core() % cores_->size();
   LookupWay& way = lookup_way(core, mnode);
   SpinLock lock(way.lock);
+  if (!admits(way, way.mnode, mnode)) {
+    SpinLock base(mnode.attr_lock);
+    mnode.base_lookups += count;
+    return queue_if_zero(mnode);
+  }
   if (way.mnode != &mnode) {
     if (way.mnode != nullptr) fold_lookups(way);
     way.mnode = &mnode;
@@ -136,6 +183,14 @@ void DeltaCache::set_atime(Mnode& mnode, int64_t now_ns, bool note) {
   const uint32_t core = current_core() % cores_->size();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
+  if (!admits(way, way.mnode.load(relaxed), mnode)) {
+    {
+      AttrWrite write(mnode);
+      add_to_base(mnode, {}, now_ns, 0);
+    }
+    if (note) list(mnode, kTimes);
+    return;
+  }
   claim(core, way, mnode);
   {
     WayWrite write(way);
@@ -171,6 +226,7 @@ void DeltaCache::note(Mnode& mnode, uint8_t notes) {
   const uint32_t core = current_core() % cores_->size();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
+  if (!admits(way, way.mnode.load(relaxed), mnode)) return list(mnode, notes);
   claim(core, way, mnode);
   way.notes.store(static_cast<uint8_t>(way.notes.load(relaxed) | notes), seq_cst);
 }
@@ -248,19 +304,13 @@ void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   }
   WayWrite way_write(way);
   AttrWrite write(mnode);
-  add_to(mnode.base_nlink, way.nlink.load(relaxed));
-  add_to(mnode.base_entries, way.entries.load(relaxed));
-  // 0 is no time: an object may show one before 1970.
-  if (const int64_t atime_ns = way.atime_ns.load(relaxed); atime_ns != 0)
-    raise_time(mnode.base_atime_ns, mnode.atime_ahead, atime_ns);
-  const int64_t mtime_ns = way.mtime_ns.load(relaxed);
-  const Stamp mtime_stamp = way.mtime_stamp.load(relaxed);
-  if (mtime_ns != 0 && mtime_stamp >= mnode.mtime_set_stamp.load(relaxed)) {
-    mnode.base_mtime_stamp = std::max(mnode.base_mtime_stamp, mtime_stamp);
-    raise_time(mnode.base_mtime_ns, mnode.mtime_ahead, mtime_ns);
-  }
-  raise_to(mnode.base_ctime_ns, way.ctime_ns.load(relaxed));
-  raise_to(mnode.stamp, way.stamp.load(relaxed));
+  add_to_base(mnode,
+              {.nlink = way.nlink.load(relaxed),
+               .entries = way.entries.load(relaxed),
+               .mtime_ns = way.mtime_ns.load(relaxed),
+               .ctime_ns = way.ctime_ns.load(relaxed),
+               .stamp = way.stamp.load(relaxed)},
+              way.atime_ns.load(relaxed), way.mtime_stamp.load(relaxed));
   const uint32_t index = way_index(mnode);
   way.mnode.store(nullptr, release);
   way.nlink.store(0, release);
@@ -282,8 +332,8 @@ void DeltaCache::fold_touch(TouchWay& way, uint32_t core) {
   Mnode& mnode = *way.mnode.load(relaxed);
   WayWrite way_write(way);
   AttrWrite write(mnode);
-  raise_to(mnode.base_ctime_ns, way.ctime_ns.load(relaxed));
-  raise_to(mnode.stamp, way.stamp.load(relaxed));
+  add_to_base(mnode, {.ctime_ns = way.ctime_ns.load(relaxed), .stamp = way.stamp.load(relaxed)},
+              0, 0);
   way.mnode.store(nullptr, release);
   way.ctime_ns.store(0, release);
   way.stamp.store(0, release);

@@ -1,7 +1,9 @@
 // Per-core deltas of what many cores change at once: lookup counts, link counts, counts of entries, and the
 // latest access, data and change times (Refcache: Clements, Kaashoek, Zeldovich, "RadixVM", EuroSys 2013, section 3.1).
 // A core has direct-mapped ways; adding to an object writes only the own core's way. A way that another object
-// needs is folded into its object first.
+// needs is folded into its object first, unless that one was used often lately: then the other's delta goes to its
+// base at once, and takes from the way's count of uses. Else each core's passing objects would put what that core holds of a
+// directory that all of them work in into the directory, from whose lines all would read again: the more cores, the more often.
 //
 // Ways are of three kinds, for those who write one kind need not meet those who read another:
 //   * counts, data times and access times, with the change times that come with them: all whose answers show
@@ -12,7 +14,7 @@
 //
 // Protocol. add(): lock the own core's way (a SpinBit: two threads can be on one core); when it holds
 // another object, fold that; when it is empty, set the object's bit in delta_cores (touch_cores), then
-// make the way's seq odd, change, even. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
+// make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
 // add to the base, clear the way, clear the bit. read(): collect the masks, attr_seq, mode_stamp and the seqs of the
 // ways that the masks name; read base and ways; collect again; retry when anything moved. Between two
 // equal collections nothing changed, so the sum is that of one moment. After some retries it takes the locks.

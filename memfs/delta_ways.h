@@ -25,6 +25,7 @@ auto& mask_word(Words& words, uint32_t core) {
 struct alignas(64) DeltaCache::MetaWay {
   SpinBit lock;
   Atomic<uint8_t> notes{0};
+  uint8_t uses = 0;  // see admits()
   Atomic<uint32_t> seq{0};
   Atomic<Mnode*> mnode{nullptr};
   Atomic<int32_t> nlink{0};
@@ -39,6 +40,7 @@ struct alignas(64) DeltaCache::MetaWay {
 
 struct alignas(64) DeltaCache::TouchWay {
   SpinBit lock;
+  uint8_t uses = 0;
   Atomic<uint32_t> seq{0};
   Atomic<Mnode*> mnode{nullptr};
   Atomic<int64_t> ctime_ns{0};
@@ -47,6 +49,7 @@ struct alignas(64) DeltaCache::TouchWay {
 
 struct DeltaCache::LookupWay {
   SpinBit lock;
+  uint8_t uses = 0;
   Mnode* mnode = nullptr;
   int64_t count = 0;
 };

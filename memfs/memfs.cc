@@ -49,6 +49,8 @@ Usage MemFs::usage() const {
   impl_->data->add_usage(usage);
   return usage;
 }
+uint64_t MemFs::page_bytes() const { return impl_->data->page_bytes(); }
+uint64_t MemFs::dirty_bytes() const { return impl_->data->dirty_bytes(); }
 
 Result<Pin> Pin::of(MemFs::Impl& impl, MnodeNo number) {
   EpochGuard guard;

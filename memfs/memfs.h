@@ -139,6 +139,9 @@ class MemFs {
   // Evicts clean pages until page memory is at most `target_bytes`; returns what is left.
   uint64_t evict_pages(uint64_t target_bytes);
   Usage usage() const;
+  // Parts of it, for who asks often.
+  uint64_t page_bytes() const;
+  uint64_t dirty_bytes() const;
 
   struct Impl;
 

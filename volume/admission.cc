@@ -31,8 +31,26 @@ Admission::Admission(Room& room, BlockCredits& credits, Health& health,
       credits_(credits),
       health_(health),
       limits_(limits),
-      memory_meter_bytes_(std::clamp<uint64_t>(limits.page_bytes_max / (8 * core_count()),
-                                               kBlockBytes, 1u << 20)) {}
+      log_bounds_(bounds_of(std::clamp<uint64_t>(limits.log_bytes_max / (8 * core_count()),
+                                                 1u << 15, 1u << 16),
+                            2, limits.log_bytes_max / 4)),
+      memory_bounds_(bounds_of(std::clamp<uint64_t>(limits.page_bytes_max / (8 * core_count()),
+                                                    kBlockBytes, 1u << 20),
+                               1, limits.page_bytes_max / 8)),
+      log_since_(log_bounds_),
+      memory_since_(memory_bounds_) {}
+
+// So many meters of each core between two looks, but not more than `most`.
+Admission::Bounds Admission::bounds_of(uint64_t meter, uint64_t meters, uint64_t most) {
+  return {meter, std::max(meter, std::min(meters * core_count() * meter, most))};
+}
+
+bool Admission::Since::look_is_due(const Bounds& bounds, uint64_t passing) {
+  const uint64_t passed = std::max(bounds.meter_bytes, passing);
+  if (bytes.fetch_add(passed, relaxed) + passed < bounds.look_bytes) return false;
+  bytes.store(0, relaxed);
+  return true;
+}
 
 Admission::Passed Admission::pass_meter(uint64_t log_bytes, uint64_t memory_bytes) {
   Meter& meter = meters_.mine();
@@ -40,13 +58,13 @@ Admission::Passed Admission::pass_meter(uint64_t log_bytes, uint64_t memory_byte
   Passed passed{true, true};
   meter.log_left -= static_cast<int64_t>(log_bytes);
   if (log_bytes != 0 && meter.log_left < 0) {
-    meter.log_left = kLogMeterBytes;
-    passed.log = false;
+    meter.log_left = static_cast<int64_t>(log_bounds_.meter_bytes);
+    passed.log = !log_since_.look_is_due(log_bounds_, log_bytes);
   }
   meter.memory_left -= static_cast<int64_t>(memory_bytes);
   if (memory_bytes != 0 && meter.memory_left < 0) {
-    meter.memory_left = static_cast<int64_t>(memory_meter_bytes_);
-    passed.memory = false;
+    meter.memory_left = static_cast<int64_t>(memory_bounds_.meter_bytes);
+    passed.memory = !memory_since_.look_is_due(memory_bounds_, memory_bytes);
   }
   return passed;
 }

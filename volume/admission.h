@@ -6,9 +6,11 @@
 //   memory  pages, at most page_bytes_max: else evict, write back, and in the end checkpoint
 //   blocks  credits (block_credits.h)
 //   tree    places that a checkpoint must find room for (there too)
-// Log and memory are metered, not counted: each core passes kLogMeterBytes, or its share of the page
-// memory, between two looks at the true gauges. So nothing can leak; the limits are exceeded by one
-// meter a core at the most.
+// Log and memory are metered, not counted: each core passes its share of the log or the page memory on
+// its own, and all cores together a meter or two for each of them between two looks at the true gauges,
+// which read a line of every core: a look costs the more the more cores there are, and comes the less
+// often to each. Nothing can leak; the limits are exceeded by one meter a core at the most, and by what
+// passes between two looks: at the most a quarter of the log's limit, an eighth of the memory's.
 //
 // ENOSPC is answered only after: the credits of all cores gathered, writeback, a commit, a checkpoint and
 // the superblock that releases what it freed, and another try. One call at a time does that; who finds
@@ -54,7 +56,6 @@ class Admission {
   uint64_t page_bytes_target() const { return limits_.page_bytes_max / 8 * 7; }
 
  private:
-  static constexpr uint64_t kLogMeterBytes = 32768;
   struct Meter {
     SpinBit lock;
     int64_t log_left GUARDED_BY(lock) = 0;
@@ -63,6 +64,18 @@ class Admission {
   struct Passed {
     bool log, memory;
   };
+  // How much one meter lets pass, and all of them between two looks.
+  struct Bounds {
+    uint64_t meter_bytes, look_bytes;
+  };
+  // What all meters have let pass since the last look.
+  struct alignas(kFalseSharingBytes) Since {
+    explicit Since(const Bounds& bounds) : bytes(bounds.look_bytes) {}  // the first one looks
+    // The caller's meter is used up, by a call that asks for `passing`: must it look?
+    bool look_is_due(const Bounds& bounds, uint64_t passing);
+    Atomic<uint64_t> bytes;  // relaxed: when the next one looks is an estimate
+  };
+  static Bounds bounds_of(uint64_t meter, uint64_t meters, uint64_t most);
   Passed pass_meter(uint64_t log_bytes, uint64_t memory_bytes);
   Status look_at_log(uint64_t bytes);
   void look_at_memory(uint64_t bytes);
@@ -75,9 +88,13 @@ class Admission {
   BlockCredits& credits_;
   Health& health_;
   const AdmissionLimits limits_;
-  const uint64_t memory_meter_bytes_;
+  const Bounds log_bounds_;
+  const Bounds memory_bounds_;
   PerCore<Meter> meters_;
-  Mutex relief_mutex_;  // held by the one who recovers space, across its I/O
+  Since log_since_;
+  Since memory_since_;
+  // Held by the one who recovers space, across its I/O.
+  alignas(kFalseSharingBytes) Mutex relief_mutex_;
   // Times that space was recovered. Release after it, acquire before the try that failed.
   Atomic<uint64_t> relieved_{0};
 };

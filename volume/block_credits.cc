@@ -1,6 +1,7 @@
 #include "volume/block_credits.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace scalefs::volume {
 
@@ -8,8 +9,8 @@ namespace {
 
 // Leaves of a batch's own: marks of mnode numbers, a few bytes for each core, side by side.
 constexpr uint64_t kBatchPlaces = 6;
-// Parts of what is available that one refill takes at the most, for each core.
-constexpr uint64_t kRefillShare = 16;
+// Refills a core that must be there for one look to take the half of them.
+constexpr uint64_t kLookShares = 4;
 
 uint64_t fixed_of(uint64_t total_blocks) {
   const uint64_t fixed = std::clamp(total_blocks / 32, BlockCredits::kReserveBlocksMin,
@@ -58,7 +59,7 @@ int64_t BlockCredits::available(uint64_t places, Reserve reserve) {
 uint64_t BlockCredits::reserve() { return fixed_ + room_.inodes_bound() / kInodesABlock; }
 
 uint64_t BlockCredits::reserved_places() {
-  int64_t sum = 0;
+  auto sum = static_cast<int64_t>(spare_places_);
   for (uint32_t core = 0; core < pools_.size(); ++core) {
     Pool& pool = pools_.at(core);
     SpinLock lock(pool.lock);
@@ -67,25 +68,47 @@ uint64_t BlockCredits::reserved_places() {
   return static_cast<uint64_t>(std::max<int64_t>(sum, 0));
 }
 
+void BlockCredits::fill(uint64_t blocks, uint64_t places, uint64_t used_places) {
+  Pool& pool = pools_.mine();
+  SpinLock lock(pool.lock);
+  pool.blocks += blocks;
+  pool.places += places;
+  pool.under_way += static_cast<int64_t>(used_places);
+}
+
+bool BlockCredits::take_spare(uint64_t blocks, uint64_t places) {
+  const uint64_t block_bulk = blocks == 0 ? 0 : kBlockBulk;
+  if (spare_blocks_ < blocks + block_bulk || spare_places_ < places + kPlaceBulk) return false;
+  spare_blocks_ -= blocks + block_bulk;
+  spare_places_ -= places + kPlaceBulk;
+  fill(block_bulk, kPlaceBulk, places);
+  return true;
+}
+
 bool BlockCredits::take(uint64_t blocks, uint64_t places) {
   MutexLock lock(mutex_);
+  if (take_spare(blocks, places)) return true;
   // A page's share of the tree is the credit's too.
   const auto wanted = static_cast<int64_t>(blocks + blocks / kCreditsABlock + 1);
+  const uint64_t shares = kLookShares * pools_.size();
   uint64_t place_bulk = kPlaceBulk;
-  int64_t room = available(places + kRefillShare * pools_.size() * place_bulk, Reserve::kept);
+  int64_t room = available(places + shares * place_bulk, Reserve::kept);
   if (room < wanted) {
     place_bulk = 0;
     room = available(places, Reserve::kept);
   }
   if (room < wanted) return false;
-  const uint64_t spare = static_cast<uint64_t>(room - wanted) / (kRefillShare * pools_.size());
+  const uint64_t spare = static_cast<uint64_t>(room - wanted) / shares;
   const uint64_t block_bulk = blocks == 0 ? 0 : std::min(spare, kBlockBulk);
   granted_ += static_cast<int64_t>(blocks + block_bulk);
-  Pool& pool = pools_.mine();
-  SpinLock pool_lock(pool.lock);
-  pool.blocks += block_bulk;
-  pool.places += place_bulk;
-  pool.under_way += static_cast<int64_t>(places);
+  fill(block_bulk, place_bulk, places);
+  if (place_bulk == 0) return true;
+  // The half of what was found, less this refill, for whoever comes next.
+  spare_places_ = std::max(spare_places_, (shares / 2 - 1) * place_bulk);
+  if (block_bulk < kBlockBulk) return true;
+  const uint64_t spare_blocks = std::max(spare_blocks_, (shares / 2 - 1) * block_bulk);
+  granted_ += static_cast<int64_t>(spare_blocks - spare_blocks_);
+  spare_blocks_ = spare_blocks;
   return true;
 }
 
@@ -95,9 +118,7 @@ bool BlockCredits::take_reserved(uint64_t blocks, uint64_t places) {
       blocks == 0 ? int64_t{0} : static_cast<int64_t>(blocks + blocks / kCreditsABlock + 1);
   if (available(places, Reserve::used) < wanted) return false;
   granted_ += static_cast<int64_t>(blocks);
-  Pool& pool = pools_.mine();
-  SpinLock pool_lock(pool.lock);
-  pool.under_way += static_cast<int64_t>(places);
+  fill(0, 0, places);
   return true;
 }
 
@@ -142,7 +163,9 @@ void BlockCredits::lower_granted(uint64_t blocks) {
 }
 
 void BlockCredits::gather() {
-  uint64_t sum = 0;
+  MutexLock all(mutex_);
+  uint64_t sum = std::exchange(spare_blocks_, 0);
+  spare_places_ = 0;
   for (uint32_t core = 0; core < pools_.size(); ++core) {
     Pool& pool = pools_.at(core);
     SpinLock lock(pool.lock);
@@ -150,11 +173,11 @@ void BlockCredits::gather() {
     pool.blocks = 0;
     pool.places = 0;
   }
-  lower_granted(sum);
+  granted_ -= static_cast<int64_t>(sum);
 }
 
 uint64_t BlockCredits::pooled() {
-  uint64_t sum = 0;
+  uint64_t sum = spare_blocks_;
   for (uint32_t core = 0; core < pools_.size(); ++core) {
     Pool& pool = pools_.at(core);
     SpinLock lock(pool.lock);
@@ -177,8 +200,8 @@ uint64_t BlockCredits::available_for_users() {
 }
 
 uint64_t BlockCredits::held() {
-  const auto idle = static_cast<int64_t>(pooled());
   MutexLock lock(mutex_);
+  const auto idle = static_cast<int64_t>(pooled());
   return static_cast<uint64_t>(std::max<int64_t>(granted_ - idle, 0));
 }
 

@@ -37,14 +37,16 @@
 // the others do, and is refused where that is used up.
 //
 // Pools are per core and refilled in bulk, so that accepted calls on different cores share no line
-// (I1). Near the end of the space bulks shrink to what is asked for.
+// (I1). A look at the gauges reads lines of every core, so one look takes bulks for all cores' next refills, and the others
+// find theirs in the spare ones: what a refill costs does not grow with the cores. Spare ones count as promised, as those in the
+// pools do. Near the end of the space there are none, and bulks shrink to what is asked for.
 //
 // What statfs tells is free blocks less those that pages hold and the reserve. It reads no pool, for
 // every call writes one, also a call after which as much is free as before. What pages hold is counted a core
 // in a word of its own lines, written only by calls after which pages hold more or fewer. It is what
 // is granted, less the pools, less what calls under way have reserved.
 //
-// Locks: one mutex around `granted` and the look at the gauges, outside of the pools' spin bits.
+// Locks: one mutex around `granted`, the spare ones and the look at the gauges, outside of the pools' spin bits.
 #pragma once
 
 #include "base/atomic.h"
@@ -93,7 +95,7 @@ class BlockCredits {
 
  private:
   static constexpr uint64_t kBlockBulk = 256;
-  static constexpr uint64_t kPlaceBulk = 1024;
+  static constexpr uint64_t kPlaceBulk = 4096;
   static constexpr uint64_t kCreditsABlock = 16;
   struct Pool {
     SpinBit lock;
@@ -108,9 +110,11 @@ class BlockCredits {
   // What could be promised if `places` more were reserved.
   int64_t available(uint64_t places, Reserve reserve) REQUIRES(mutex_);
   uint64_t reserve();
-  uint64_t pooled();
+  uint64_t pooled() REQUIRES(mutex_);
   void lower_granted(uint64_t blocks);
-  uint64_t reserved_places();
+  bool take_spare(uint64_t blocks, uint64_t places) REQUIRES(mutex_);
+  void fill(uint64_t blocks, uint64_t places, uint64_t used_places);
+  uint64_t reserved_places() REQUIRES(mutex_);
 
   Room& room_;
   const uint64_t fixed_;
@@ -118,6 +122,8 @@ class BlockCredits {
   // Apart from what every call reads to find its pool.
   alignas(kFalseSharingBytes) Mutex mutex_;
   int64_t granted_ GUARDED_BY(mutex_) = 0;
+  uint64_t spare_blocks_ GUARDED_BY(mutex_) = 0;
+  uint64_t spare_places_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace scalefs::volume

@@ -56,8 +56,8 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   uint64_t log_operations() override { return pipeline_.logged().records; }
   uint64_t log_bytes() override { return pipeline_.logged().bytes; }
   uint64_t logged_places() override { return pipeline_.logged().places; }
-  uint64_t page_bytes() override { return fs_->usage().page_bytes; }
-  uint64_t dirty_bytes() override { return fs_->usage().dirty_bytes; }
+  uint64_t page_bytes() override { return fs_->page_bytes(); }
+  uint64_t dirty_bytes() override { return fs_->dirty_bytes(); }
   Status commit() override;
   Status recover_space() override;
   bool write_back_some() override { return writeback_.step(); }

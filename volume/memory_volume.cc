@@ -60,7 +60,7 @@ void MemoryVolume::fsync_async(MnodeNo mnode, bool data_only, std::function<void
 StatFs MemoryVolume::statfs() {
   StatFs result;
   result.blocks = info_.block_count;
-  const uint64_t used = fs_->usage().page_bytes / kBlockBytes;
+  const uint64_t used = fs_->page_bytes() / kBlockBytes;
   result.blocks_free = result.blocks - std::min(result.blocks, used);
   result.blocks_available = result.blocks_free;
   return result;

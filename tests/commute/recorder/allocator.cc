@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <bit>
 #include <new>
 
 #include "tests/commute/recorder/access.h"
@@ -23,6 +25,7 @@ constexpr int kArenas = 132;
 constexpr size_t kSlabBytes = 64 << 10;
 constexpr size_t kSlabs = kArenaBytes / kSlabBytes;
 constexpr size_t kLargeBytes = 16 << 10;  // beyond it whole slabs
+constexpr int kLargeFreeMax = 4096;  // what is freed beyond is lost
 constexpr size_t kClassesMax = 48;
 
 struct Block {
@@ -45,7 +48,7 @@ struct Arena {
   size_t slabs_used;
   Block* free[kClassesMax];
   Block* foreign;         // freed by other arenas' threads
-  size_t large_free[64];  // first slabs of freed large blocks
+  size_t large_free[kLargeFreeMax];  // first slabs of freed large blocks
   int large_free_count;
 };
 
@@ -157,8 +160,15 @@ void carve(Arena& arena, size_t index, size_t cls) {
   }
 }
 
-void* allocate_large(Arena& arena, size_t index, size_t size, uintptr_t pc) {
+// In steps of an eighth at the most, so that blocks of about one size take each other's place.
+size_t slabs_for(size_t size) {
   const size_t wanted = (size + kSlabBytes - 1) / kSlabBytes;
+  const size_t step = std::max<size_t>(std::bit_floor(wanted) / 8, 1);
+  return (wanted + step - 1) / step * step;
+}
+
+void* allocate_large(Arena& arena, size_t index, size_t size, uintptr_t pc) {
+  const size_t wanted = slabs_for(size);
   size_t first = kSlabs;
   for (int i = 0; i < arena.large_free_count; ++i) {
     if (arena.slabs[arena.large_free[i]].slabs != wanted) continue;
@@ -212,7 +222,7 @@ void release(void* memory, uintptr_t pc) {
   if (slab->block_bytes >= kSlabBytes) {
     if (!slab->blocks->used) die("recorder: freed twice\n");
     slab->blocks->used = false;
-    if (arena.large_free_count < 64) arena.large_free[arena.large_free_count++] = slab_index;
+    if (arena.large_free_count < kLargeFreeMax) arena.large_free[arena.large_free_count++] = slab_index;
     return;
   }
   Block* block = &slab->blocks[(address - slab_base(arena_index, slab_index)) / slab->block_bytes];

@@ -1,7 +1,6 @@
 #include "tests/commute/simulation/simulation.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/core.h"
+#include "base/epoch.h"
 #include "diskfs/memory_device.h"
 #include "tests/support/volumes.h"
 
@@ -17,34 +17,49 @@ namespace scalefs::simulation {
 namespace {
 
 constexpr uint64_t kDiskBytes = uint64_t{8} << 30;  // sparse
+constexpr int kList = 0;  // of accesses: a call's are used up before the next call
+constexpr uint64_t kCacheBytesACore = uint64_t{32} << 20;  // a larger machine has more
 constexpr int64_t kRoundNs = 1'000'000;
+// For which the shared directory has room. Buckets become four times as many when there are three names each somewhere;
+// with 8 and 128 cores this makes 256 buckets a core, and is so far from what makes fewer or more that chance
+// (names are hashed with a key of the volume's own) changes nothing.
+constexpr int kNamesACore = 230;
 
 // A volume with what the cores share, made by a core that takes no part.
 class Stage {
  public:
-  Stage(On on, int cores) : builder_(cores), cores_before_(core_count()) {
+  Stage(const Workload& workload, On on, int cores)
+      : builder_(cores), cores_before_(core_count()) {
+    shared_.cores = cores;
+    shared_.calls = kWarmCalls + workload.counted;
     set_core_count_for_test(static_cast<uint32_t>(cores) + 1);
     move_clock();
-    record::run_on(builder_, [&] { build(on, cores); });
+    record::run_on(builder_, [&] { build(on, workload.fills_dir); });
   }
   ~Stage() {
     record::run_on(builder_, [&] {
       volume_->shutdown();
       volume_.reset();
+      device_.reset();
     });
     set_wall_for_test(-1);
     set_core_count_for_test(cores_before_);
   }
   const Shared& shared() const { return shared_; }
+  // Commits and reclaims what was prepared, so that no counted call has to make room.
+  void settle() {
+    record::run_on(builder_, [&] { settle_here(); });
+  }
   void move_clock() {
     now_ += kRoundNs;
     set_wall_for_test(now_);
   }
 
  private:
-  void build(On on, int cores) {
+  void build(On on, bool fills_dir) {
     volume::VolumeOptions options;
     options.threads = false;
+    options.cache_bytes = kCacheBytesACore * static_cast<uint64_t>(shared_.cores);
     if (on == On::memory) {
       volume_ = volume::Volume::memory(options);
     } else {
@@ -55,30 +70,16 @@ class Stage {
       volume_ = std::move(*mounted);
     }
     shared_.volume = volume_.get();
-    shared_.cores = cores;
-    shared_.calls = kWarmCalls + kCountedCalls;
     auto& fs = volume_->fs();
     auto dir = fs.mkdir(kRootMnode, "shared", 0755, {});
     auto file = fs.create(kRootMnode, "shared-file", 0644, true, {});
     SCALEFS_CHECK(dir.ok() && file.ok());
     shared_.dir = dir->attr.mnode;
     shared_.file = file->attr.mnode;
-    const int names = cores * 128 + 512;
-    for (const bool made : {true, false}) {
-      for (int i = 0; i < names; ++i) {
-        const std::string name = fmt::format("grow{}", i);
-        if (!made) {
-          SCALEFS_CHECK(fs.unlink(shared_.dir, name).ok());
-          continue;
-        }
-        auto entry = fs.mknod(shared_.dir, name, S_IFIFO | 0600, 0, {});
-        SCALEFS_CHECK(entry.ok());
-        fs.forget(entry->attr.mnode, 1);
-      }
-    }
-    settle();
+    if (fills_dir) grow_directory(fs, shared_.dir, shared_.cores * kNamesACore);
+    settle_here();
   }
-  void settle() {
+  void settle_here() {
     for (int i = 0; i < 8 && volume_->step_maintenance(); ++i) {
     }
     if (device_ == nullptr) return;
@@ -95,14 +96,28 @@ class Stage {
   int64_t now_ = 10'000'000'000;
 };
 
+// The core's next step of an epoch is one as they are in the long run: one core's looks at all others.
+void bring_epochs_to_steps() {
+  for (uint32_t i = 0; i < 2 * epoch::kRetiresAStep; ++i) epoch::retire(new int(0));
+}
+
+bool more_misses(const MissedLine& a, const MissedLine& b) { return a.misses > b.misses; }
+
 }  // namespace
 
 double Outcome::worst_share() const {
   return misses == 0 ? 0 : static_cast<double>(lines.front().misses) / static_cast<double>(misses);
 }
 
+void Outcome::add(const Outcome& other) {
+  calls += other.calls;
+  misses += other.misses;
+  lines.insert(lines.end(), other.lines.begin(), other.lines.end());
+  std::stable_sort(lines.begin(), lines.end(), more_misses);
+}
+
 Outcome simulate(const Workload& workload, On on, int cores) {
-  Stage stage(on, cores);
+  Stage stage(workload, on, cores);
   std::vector<std::unique_ptr<Work>> works;
   for (int core = 0; core < cores; ++core) {
     record::run_on(core, [&] {
@@ -110,25 +125,29 @@ Outcome simulate(const Workload& workload, On on, int cores) {
       works.back()->prepare();
     });
   }
+  stage.settle();
   Caches caches;
   record::clear();
-  for (int i = 0; i < kWarmCalls + kCountedCalls; ++i) {
+  for (int i = 0; i < stage.shared().calls; ++i) {
     stage.move_clock();
+    if (i == kWarmCalls && workload.counted >= int{epoch::kRetiresAStep}) {
+      for (int core = 0; core < cores; ++core) record::run_on(core, bring_epochs_to_steps);
+    }
     for (int core = 0; core < cores; ++core) {
       Work& work = *works[static_cast<size_t>(core)];
       record::run_on(core, [&] {
         work.ready(i);
-        record::start(core);
+        record::start(kList);
         work.call();
         record::stop();
         work.done();
       });
-      caches.call(core, record::accesses(core), i >= kWarmCalls);
+      caches.call(core, record::accesses(kList), i >= kWarmCalls);
       record::clear();
     }
   }
   Outcome outcome;
-  outcome.calls = static_cast<uint64_t>(cores) * kCountedCalls;
+  outcome.calls = static_cast<uint64_t>(cores) * static_cast<uint64_t>(workload.counted);
   outcome.misses = caches.misses();
   std::vector<record::Access> examples;
   for (const auto& [line, missed] : caches.missed()) examples.push_back(missed.example);
@@ -137,8 +156,7 @@ Outcome simulate(const Workload& workload, On on, int cores) {
     outcome.lines.push_back({missed.misses, record::object_of(line * record::kLineBytes),
                              record::place_of(missed.example)});
   }
-  std::stable_sort(outcome.lines.begin(), outcome.lines.end(),
-                   [](const MissedLine& a, const MissedLine& b) { return a.misses > b.misses; });
+  std::stable_sort(outcome.lines.begin(), outcome.lines.end(), more_misses);
   for (int core = 0; core < cores; ++core)
     record::run_on(core, [&] { works[static_cast<size_t>(core)].reset(); });
   return outcome;

@@ -1,9 +1,10 @@
 // Runs a workload on simulated cores, a call a core in turn, and counts remote misses (caches.h).
 //
 // Steady state: each core makes kWarmCalls calls first, whose accesses fill the caches and are not
-// counted; the shared directory has grown beyond all names before. Maintenance does not run, and the
-// clock moves between two rounds of calls. Steps of epochs fall where they fall: with few counted calls a
-// core, the figure of a workload that frees objects jumps with the number of cores.
+// counted; the shared directory has grown beyond all names before, to the same number of buckets a core on
+// any number of cores. Maintenance does not run, and the clock moves between two rounds of calls.
+// Workloads that free objects, or use up what is refilled, make so many counted calls that each core
+// takes a step of the epoch among them, which thus costs a call what it costs in the long run.
 #pragma once
 
 #include <string>
@@ -14,8 +15,7 @@
 
 namespace scalefs::simulation {
 
-inline constexpr int kWarmCalls = 4;
-inline constexpr int kCountedCalls = 8;
+inline constexpr int kWarmCalls = 16;
 
 struct MissedLine {
   uint64_t misses = 0;
@@ -27,6 +27,8 @@ struct Outcome {
   uint64_t calls = 0;
   uint64_t misses = 0;
   std::vector<MissedLine> lines;  // most misses first
+  // Another run of the same.
+  void add(const Outcome& other);
   double misses_a_call() const { return static_cast<double>(misses) / static_cast<double>(calls); }
   // The worst line's part of all misses.
   double worst_share() const;

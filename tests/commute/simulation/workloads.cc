@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/epoch.h"
 
 namespace scalefs::simulation {
 namespace {
@@ -17,6 +18,11 @@ class Own : public Work {
  public:
   using Work::Work;
   void prepare() override { own_ = directory(kRootMnode, fmt::format("core{}", core_)); }
+  // The same, with buckets for more names than the calls make.
+  void prepare_for_names() {
+    Own::prepare();
+    grow_directory(fs(), own_, 2 * shared_.calls);
+  }
   void ready(int i) override { name_ = fmt::format("{}-{}", core_, i); }
 
  protected:
@@ -51,6 +57,7 @@ template <bool kShared>
 class Create : public Own {
  public:
   using Own::Own;
+  void prepare() override { kShared ? Own::prepare() : prepare_for_names(); }
   void call() override {
     auto made = fs().create(kShared ? shared_.dir : own_, name_, 0644, true, kCaller);
     SCALEFS_CHECK(made.ok());
@@ -63,7 +70,7 @@ class Unlink : public Own {
  public:
   using Own::Own;
   void prepare() override {
-    Own::prepare();
+    kShared ? Own::prepare() : prepare_for_names();
     for (int i = 0; i < shared_.calls; ++i) leave_file(dir(), fmt::format("{}-{}", core_, i));
   }
   void call() override { SCALEFS_CHECK(fs().unlink(dir(), name_).ok()); }
@@ -77,7 +84,7 @@ class Rename : public Own {
  public:
   using Own::Own;
   void prepare() override {
-    Own::prepare();
+    prepare_for_names();
     for (int i = 0; i < shared_.calls; ++i) leave_file(own_, fmt::format("{}-{}", core_, i));
   }
   void ready(int i) override {
@@ -307,31 +314,45 @@ std::unique_ptr<Work> make(const Shared& shared, int core) {
   return std::make_unique<W>(shared, core);
 }
 
+// Counted calls a core. The more serve what comes once in many calls: a call that frees one object makes the
+// epoch take a step among them.
+constexpr int kFew = 16;
+constexpr int kMany = int{epoch::kRetiresAStep};
+
 }  // namespace
+
+void grow_directory(memfs::MemFs& fs, MnodeNo dir, int names) {
+  for (int i = 0; i < names; ++i) {
+    auto made = fs.mknod(dir, fmt::format("grow{}", i), S_IFIFO | 0600, 0, {});
+    SCALEFS_CHECK(made.ok());
+    fs.forget(made->attr.mnode, 1);
+  }
+  for (int i = 0; i < names; ++i) SCALEFS_CHECK(fs.unlink(dir, fmt::format("grow{}", i)).ok());
+}
 
 const std::vector<Workload>& workloads() {
   static const std::vector<Workload> all = {
-      {"MWCL", make<Create<false>>},
-      {"MWCM", make<Create<true>>},
-      {"MWUL", make<Unlink<false>>},
-      {"MWUM", make<Unlink<true>>},
-      {"MWRL", make<Rename<false>>},
-      {"MWRM", make<Rename<true>>},
-      {"MRPL", make<ResolveOwn>},
-      {"MRPM", make<ResolveShared<false>>},
-      {"MRPH", make<ResolveShared<true>>},
-      {"MRDL", make<List<false>>},
-      {"MRDM", make<List<true>>},
-      {"DRBL", make<Transfer<Data::own, false>>},
-      {"DRBM", make<Transfer<Data::part, false>>},
-      {"DRBH", make<Transfer<Data::same, false>>},
-      {"DWOL", make<Transfer<Data::own, true>>},
-      {"DWOM", make<Transfer<Data::part, true>>},
-      {"DWAL", make<Append>},
-      {"DWTL", make<Truncate>},
-      {"DWSL", make<Synced>},
-      {"dbench", make<Client>},
-      {"mail", make<Mail>},
+      {"MWCL", make<Create<false>>, kFew, false},
+      {"MWCM", make<Create<true>>, kMany, true},
+      {"MWUL", make<Unlink<false>>, kMany, false},
+      {"MWUM", make<Unlink<true>>, kMany, true},
+      {"MWRL", make<Rename<false>>, kMany, false},
+      {"MWRM", make<Rename<true>>, kMany, true},
+      {"MRPL", make<ResolveOwn>, kFew, false},
+      {"MRPM", make<ResolveShared<false>>, kFew, false},
+      {"MRPH", make<ResolveShared<true>>, kFew, false},
+      {"MRDL", make<List<false>>, kFew, false},
+      {"MRDM", make<List<true>>, kFew, false},
+      {"DRBL", make<Transfer<Data::own, false>>, kFew, false},
+      {"DRBM", make<Transfer<Data::part, false>>, kFew, false},
+      {"DRBH", make<Transfer<Data::same, false>>, kFew, false},
+      {"DWOL", make<Transfer<Data::own, true>>, kFew, false},
+      {"DWOM", make<Transfer<Data::part, true>>, kFew, false},
+      {"DWAL", make<Append>, kMany, false},
+      {"DWTL", make<Truncate>, kMany, false},
+      {"DWSL", make<Synced>, kFew, false},
+      {"dbench", make<Client>, kFew, false},
+      {"mail", make<Mail>, kFew, true},
   };
   return all;
 }

@@ -44,9 +44,14 @@ class Work {
   const int core_;
 };
 
+// Makes and removes so many names, so that the directory has buckets for them.
+void grow_directory(memfs::MemFs& fs, MnodeNo dir, int names);
+
 struct Workload {
   std::string name;
   std::unique_ptr<Work> (*make)(const Shared&, int core);
+  int counted;     // calls a core
+  bool fills_dir;  // makes names in the shared directory
 };
 
 const std::vector<Workload>& workloads();

@@ -45,29 +45,29 @@ void drop(memfs::MemFs& fs, const Result<memfs::Entry>& made) {
 const Work kWorks[] = {
     {"create in one directory", true, 4.0, 4.0,
      [](memfs::MemFs& fs, Hands& h, int) { drop(fs, fs.create(h.dir, h.name, 0644, true, {})); }},
-    {"create in own directories", false, 0.1, 0.3,
+    {"create in own directories", false, 0.1, 0.15,
      [](memfs::MemFs& fs, Hands& h, int) { drop(fs, fs.create(h.dir, h.name, 0644, true, {})); }},
-    {"mkdir in own directories", false, 0.1, 0.3,
+    {"mkdir in own directories", false, 0.1, 0.15,
      [](memfs::MemFs& fs, Hands& h, int) { drop(fs, fs.mkdir(h.dir, h.name, 0755, {})); }},
-    {"create and unlink", false, 0.15, 0.65,
+    {"create and unlink", false, 0.1, 0.15,
      [](memfs::MemFs& fs, Hands& h, int) {
        drop(fs, fs.create(h.dir, h.name, 0644, true, {}));
        check(fs.unlink(h.dir, h.name));
      }},
-    {"link, rename and unlink", false, 0.2, 1.1,
+    {"link, rename and unlink", false, 0.1, 0.2,
      [](memfs::MemFs& fs, Hands& h, int) {
        drop(fs, fs.link(h.file, h.dir, h.name));
        check(fs.rename(h.dir, h.name, h.dir, h.other, memfs::RenameMode::replace, {}));
        check(fs.unlink(h.dir, h.other));
      }},
-    {"append a page", false, 0.02, 0.5,
+    {"append a page", false, 0.02, 0.1,
      [](memfs::MemFs& fs, Hands& h, int) { SCALEFS_CHECK(fs.append(h.file, h.page).ok()); }},
-    {"write pages far apart", false, 0.02, 0.5,
+    {"write pages far apart", false, 0.02, 0.1,
      [](memfs::MemFs& fs, Hands& h, int i) {
        const uint64_t page = static_cast<uint64_t>(i) * 0x9e3779b1u % (1u << 24);
        SCALEFS_CHECK(fs.write(h.file, page * kBlockBytes, h.page).ok());
      }},
-    {"setxattr and removexattr", false, 0.2, 0.7,
+    {"setxattr and removexattr", false, 0.1, 0.15,
      [](memfs::MemFs& fs, Hands& h, int) {
        check(fs.setxattr(h.file, "user.a", ConstBytes(h.page).first(64), memfs::XattrMode::set));
        check(fs.removexattr(h.file, "user.a"));

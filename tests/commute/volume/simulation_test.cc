@@ -1,13 +1,13 @@
 // Remote misses a call of FxMark's workloads on up to 128 simulated cores: see tests/commute/simulation/.
 // Writes coherence_<volume>.txt and .svg to the build folder.
-// What must stay flat may not pass its ceiling of misses a call on the largest number of cores.
 //   SCALEFS_SIMULATION_ALL=1          1, 2, 4, ... 128 cores rather than some of them
 //   SCALEFS_SIMULATION_WORKLOAD=MWCL  this one alone
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <map>
+#include <set>
 
 #include "tests/commute/simulation/simulation.h"
 #include "tests/support/seeds.h"
@@ -15,12 +15,20 @@
 namespace scalefs::simulation {
 namespace {
 
-// Most misses a call on the largest number of cores. Without an entry: reported, not yet flat.
-const std::map<std::string, double> kCeilings = {
-    {"MWCL", 0.2}, {"MWCM", 0.5}, {"MRPL", 0.05}, {"MRPM", 0.05}, {"MRPH", 0.05},
-    {"MRDL", 0.05}, {"MRDM", 0.05}, {"DRBL", 0.05}, {"DRBM", 0.05}, {"DRBH", 0.05},
-    {"DWOL", 0.05}, {"DWOM", 0.05}, {"DWAL", 0.05},
-};
+// Where cores work on objects of their own, or only read shared ones: at most so many misses a call on
+// the largest number of cores.
+constexpr double kCeiling = 0.05;
+const std::set<std::string> kApart = {"MWCL", "MWUL", "MWRL", "MRPL", "MRPM", "MRPH", "MRDL",
+                                      "MRDM", "DRBL", "DRBM", "DRBH", "DWOL", "DWAL", "DWTL"};
+// Where they change different parts of one object data must travel, but not more a call the more cores
+// there are, from 8 on, and no line takes more than its part of the misses. Neither says anything of workloads that
+// miss less often than kCeiling.
+constexpr double kGrowth = 1.2;
+constexpr double kWorstLine = 0.01;
+const std::set<std::string> kTogether = {"MWCM", "MWUM", "MWRM", "DWOM"};
+// With few cores chance weighs more (which names share a bucket): so many runs count as one.
+constexpr int kRunsOfFew = 4;
+constexpr int kFewCores = 8;
 
 std::vector<Row> run(On on, const std::vector<int>& cores) {
   const char* only = std::getenv("SCALEFS_SIMULATION_WORKLOAD");
@@ -28,7 +36,11 @@ std::vector<Row> run(On on, const std::vector<int>& cores) {
   for (const Workload& workload : workloads()) {
     if (only != nullptr && workload.name != only) continue;
     Row row{workload.name, {}};
-    for (const int count : cores) row.outcomes.push_back(simulate(workload, on, count));
+    for (const int count : cores) {
+      const int runs = kTogether.contains(workload.name) && count <= kFewCores ? kRunsOfFew : 1;
+      row.outcomes.push_back(simulate(workload, on, count));
+      for (int i = 1; i < runs; ++i) row.outcomes.back().add(simulate(workload, on, count));
+    }
     rows.push_back(std::move(row));
   }
   return rows;
@@ -44,10 +56,15 @@ void run_and_write(On on, const std::string& name) {
   std::ofstream(std::string(SCALEFS_BIN_DIR) + "/coherence_" + name + ".svg")
       << picture(cores, rows);
   for (const Row& row : rows) {
-    const auto ceiling = kCeilings.find(row.name);
-    if (ceiling == kCeilings.end()) continue;
-    EXPECT_LE(row.outcomes.back().misses_a_call(), ceiling->second)
-        << row.name << ": see coherence_" << name << ".txt in the build folder";
+    const Outcome& most = row.outcomes.back();
+    const std::string where = row.name + ": see coherence_" + name + ".txt in the build folder";
+    if (kApart.contains(row.name)) {
+      EXPECT_LE(most.misses_a_call(), kCeiling) << where;
+    }
+    if (!kTogether.contains(row.name) || most.misses_a_call() <= kCeiling) continue;
+    const auto eight = static_cast<size_t>(std::ranges::find(cores, kFewCores) - cores.begin());
+    EXPECT_LE(most.misses_a_call(), kGrowth * row.outcomes[eight].misses_a_call()) << where;
+    EXPECT_LE(most.worst_share(), kWorstLine) << where;
   }
   std::printf("%s\n", text.substr(0, text.find("\n\n", text.find("\n\n") + 2)).c_str());
 }

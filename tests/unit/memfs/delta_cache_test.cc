@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "memfs/data_half.h"
+#include "memfs/delta_ways.h"
 #include "memfs/file_node.h"
 
 namespace scalefs::memfs {
@@ -163,6 +164,60 @@ TEST_F(DeltaCacheTest, TimesStayNotedUntilTheyAreTaken) {
   EXPECT_TRUE(cache_.take_times(*mnode_));
   EXPECT_FALSE(cache_.has_times(*mnode_));
   EXPECT_FALSE(cache_.take_times(*mnode_));
+}
+
+// Another one's deltas go to its base, until the way is due to somebody else.
+TEST_F(DeltaCacheTest, AWayStaysWithAnObjectThatIsUsedOften) {
+  MnodeInit init;
+  init.attr.mode = S_IFREG | 0644;
+  init.attr.nlink = 2;
+  init.attr.atime_ns = init.attr.mtime_ns = init.attr.ctime_ns = 10;
+  init.lookups = 1;
+  init.attr.mnode = mnode_->number;
+  do {
+    ++init.attr.mnode.v;
+  } while (way_index(Mnode(init)) != way_index(*mnode_));
+  Mnode other(init);
+  constexpr int kUses = 50;
+  const auto use = [&] {
+    for (int i = 0; i < kUses; ++i) {
+      cache_.add(*mnode_, {.entries = 1, .stamp = 1});
+      cache_.add(*mnode_, {.ctime_ns = 20, .stamp = 1});
+      cache_.add_lookups(*mnode_, 1);
+    }
+  };
+  use();
+  cache_.add(other, {.nlink = -1, .entries = 2, .mtime_ns = 30, .ctime_ns = 30, .stamp = 3});
+  cache_.add(other, {.ctime_ns = 40, .stamp = 4});
+  cache_.set_atime(other, 50, true);
+  cache_.note(other, DeltaCache::kDirty);
+  cache_.add_lookups(other, 2);
+  EXPECT_EQ(other.delta_cores[0].load(relaxed) | other.touch_cores[0].load(relaxed), 0u);
+  EXPECT_EQ(other.base_lookups, 3);
+  const MetaSums sums = cache_.read(other);
+  EXPECT_EQ(sums.nlink, 1);
+  EXPECT_EQ(sums.entries, 2);
+  EXPECT_EQ(sums.atime_ns, 50);
+  EXPECT_EQ(sums.mtime_ns, 30);
+  EXPECT_EQ(sums.ctime_ns, 40);
+  EXPECT_EQ(sums.stamp, 4u);
+  EXPECT_TRUE(cache_.has_times(other));
+  EXPECT_EQ(listed(lists_.dirty), 1);
+  EXPECT_EQ(mnode_->base_entries.load(relaxed), 0) << "folded, though it is used all the time";
+  EXPECT_EQ(mnode_->base_lookups, 1);
+  EXPECT_EQ(all().entries, kUses);
+  // Not for ever.
+  for (int i = 0; i < kUses; ++i) cache_.add(other, {.entries = 1, .stamp = 5});
+  EXPECT_EQ(mnode_->base_entries.load(relaxed), kUses);
+  EXPECT_EQ(cache_.read(other).entries, 2 + kUses);
+  // The last links and lookups are found in a base as they are after a fold.
+  use();
+  other.base_lookups = 0;
+  cache_.add(other, {.nlink = -1, .ctime_ns = 60, .stamp = 6});
+  cache_.flush_all();
+  EXPECT_EQ(cache_.take_review(), &other);
+  cache_.forget(other);
+  lists_.dirty.remove(other.dirty_link);
 }
 
 TEST_F(DeltaCacheTest, CountsOutgrowAWay) {

@@ -175,6 +175,46 @@ TEST_F(AdmissionTest, CallsThatGiveSpaceBackFillThePool) {
   EXPECT_TRUE(credits_.take_fast(0, 12));
 }
 
+// A look at the gauges reads something of every core: one serves them all.
+TEST(AdmissionOfManyCores, LooksForAllCoresAtOnce) {
+  constexpr uint32_t kCores = 64;
+  constexpr uint32_t kCalls = 1000;
+  const uint32_t cores_before = core_count();
+  set_core_count_for_test(kCores);
+  {
+    FakeRoom room;
+    room.free = 20'000'000;
+    BlockCredits credits(room, room.free);
+    Health health(false);
+    Admission admission(room, credits, health,
+                        {.log_bytes_max = 64u << 20,
+                         .page_bytes_max = 1u << 30,
+                         .commit_operations = UINT64_MAX,
+                         .commit_bytes = UINT64_MAX});
+    Need need, places;
+    need.log_bytes = 1000;
+    need.memory_bytes = kBlockBytes;
+    need.blocks = 1;
+    need.tree_places = places.tree_places = 12;
+    for (uint32_t i = 0; i < kCalls; ++i) {
+      for (uint32_t core = 0; core < kCores; ++core) {
+        set_thread_core(static_cast<int32_t>(core));
+        ASSERT_TRUE(admission.reserve(need).ok());
+        admission.unreserve(places);
+      }
+    }
+    EXPECT_LE(room.looks, 5) << "refills, " << kCores * kCalls / 256 << " of them";
+    EXPECT_LE(room.log_looks, 10);
+    EXPECT_LE(room.page_looks, 6);
+    // What waits for all cores is nobody's yet.
+    EXPECT_EQ(credits.held(), kCores * kCalls);
+    credits.gather();
+    EXPECT_EQ(credits.held(), kCores * kCalls);
+  }
+  set_thread_core(-1);
+  set_core_count_for_test(cores_before);
+}
+
 TEST_F(AdmissionTest, FullLogWaitsForACommit) {
   room_.log = 99000;
   EXPECT_TRUE(admission_.reserve(logs(5000)).ok());

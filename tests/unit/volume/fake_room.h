@@ -13,13 +13,20 @@ class FakeRoom : public Room {
   uint64_t free_blocks() override { return free; }
   // A tree with so many nodes that only what is asked for counts.
   uint64_t checkpoint_bound(const diskfs::PendingWork& more) override {
+    ++looks;
     return bound + more.places + more.items;
   }
   uint64_t inodes_bound() override { return inodes; }
   uint64_t logged_places() override { return places; }
   uint64_t log_operations() override { return operations; }
-  uint64_t log_bytes() override { return log; }
-  uint64_t page_bytes() override { return pages; }
+  uint64_t log_bytes() override {
+    ++log_looks;
+    return log;
+  }
+  uint64_t page_bytes() override {
+    ++page_looks;
+    return pages;
+  }
   uint64_t dirty_bytes() override { return dirty; }
   Status commit() override {
     ++commits;
@@ -58,6 +65,7 @@ class FakeRoom : public Room {
   uint64_t freed_by_recovery = 0;
   std::function<void()> on_recovery;
   int commits = 0, recoveries = 0, writebacks = 0, settles = 0;
+  int looks = 0, log_looks = 0, page_looks = 0;
   int wanted_commits = 0, wanted_writebacks = 0;
   Status commit_status;
 };
