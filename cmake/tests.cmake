@@ -82,6 +82,13 @@ if("_record" IN_LIST SCALEFS_VARIANTS)
   list(TRANSFORM wrapped_functions PREPEND "LINKER:--wrap=")
 endif()
 
+# tests/crash/explorer: scripts of calls, the crash states that each may leave, and their judge.
+file(GLOB explorer_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/crash/explorer/*.cc)
+add_library(scalefs_crash_explorer STATIC EXCLUDE_FROM_ALL ${explorer_sources})
+scalefs_compile_together(scalefs_crash_explorer)
+target_link_libraries(scalefs_crash_explorer PUBLIC scalefs_test_support scalefs_volume)
+target_link_libraries(scalefs_crash_explorer PRIVATE scalefs_test_flags)
+
 function(scalefs_test_executable label room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${room}/*_test.cc)
   if(NOT sources)
@@ -108,6 +115,9 @@ function(scalefs_test_executable label room)
   endif()
   target_compile_definitions(${target} PRIVATE
     SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SCALEFS_BIN_DIR="${CMAKE_BINARY_DIR}")
+  if(label STREQUAL "crash" AND room STREQUAL "volume")
+    target_link_libraries(${target} PRIVATE scalefs_crash_explorer)
+  endif()
   if(label STREQUAL "commute")
     # At fixed addresses, so that a record's places are the program's lines.
     target_link_libraries(${target} PRIVATE scalefs_commute_matrix scalefs_recorder)

@@ -36,16 +36,25 @@ std::string CrashOracle::describe(const ModelFs& model) {
 }
 
 void CrashOracle::observe(const History& history, uint64_t events_before, uint64_t events_after) {
+  std::map<ModelId, MnodeNo> known;
+  for (const auto& [id, node] : history.model().nodes()) {
+    if (const MnodeNo* mnode = history.known(id)) known[id] = *mnode;
+  }
+  observe(history.model(), known, events_before, events_after);
+}
+
+void CrashOracle::observe(const ModelFs& model, const std::map<ModelId, MnodeNo>& known,
+                          uint64_t events_before, uint64_t events_after) {
   CallInfo call;
   call.events_before = events_before;
   call.events_after = events_after;
-  call.names = describe(history.model());
+  call.names = describe(model);
   call.durable = std::move(durable_now_);
   call.renamed_over = renamed_now_;
   durable_now_.clear();
   renamed_now_ = 0;
-  for (const auto& [id, node] : history.model().nodes()) {
-    if (const MnodeNo* mnode = history.known(id)) ids_[mnode->v] = id;
+  for (const auto& [id, mnode] : known) ids_[mnode.v] = id;
+  for (const auto& [id, node] : model.nodes()) {
     if (!node.is_file()) continue;
     auto& versions = versions_[id];
     if (versions.empty() || versions.back().data != node.data) {
@@ -162,11 +171,25 @@ std::string CrashOracle::check_file(ModelId id, const Found& found, size_t since
   return "";
 }
 
-std::string CrashOracle::check(volume::Volume& recovered, uint64_t events) const {
+std::pair<size_t, size_t> CrashOracle::calls_at(uint64_t events) const {
+  std::pair<size_t, size_t> calls;
+  for (const auto& call : calls_) {
+    calls.first += call.events_after <= events;
+    calls.second += call.events_before < events;
+  }
+  return calls;
+}
+
+std::string CrashOracle::check(volume::Volume& recovered, uint64_t events,
+                               std::string* seen) const {
   std::map<ModelId, Found> files;
   std::string error;
   std::string names = describe(recovered, &files, &error);
   if (!error.empty()) return error;
+  if (seen) {
+    *seen = names;
+    for (const auto& [id, file] : files) *seen += fmt::format("#{} {}\n", id, file.data);
+  }
 
   size_t lower = 0;
   size_t upper = 0;

@@ -24,6 +24,9 @@ class CrashOracle {
   // After every call of the history. `events_before` and `events_after`: device events when the call
   // began and when it returned.
   void observe(const History& history, uint64_t events_before, uint64_t events_after);
+  // The same of any reference file system; `known` are the numbers of its objects in the volume.
+  void observe(const ModelFs& model, const std::map<ModelId, MnodeNo>& known,
+               uint64_t events_before, uint64_t events_after);
   // An fsync of `id` (0: a sync) was part of the call that is observed next.
   void durable(ModelId id) { durable_now_.push_back(id); }
   // The call that is observed next renames over a name; `moved` gets it.
@@ -31,7 +34,11 @@ class CrashOracle {
 
   // Compares a recovered volume with the states allowed after `events` events. Empty when it is one
   // of them, else what is wrong.
-  std::string check(volume::Volume& recovered, uint64_t events) const;
+  // `*seen`: all that was looked at, to be compared with another recovery.
+  std::string check(volume::Volume& recovered, uint64_t events, std::string* seen = nullptr) const;
+  // The calls that had returned and those that had begun after `events` events: two equal images with
+  // equal numbers are allowed the same states.
+  std::pair<size_t, size_t> calls_at(uint64_t events) const;
   size_t calls() const { return calls_.size(); }
 
  private:

@@ -7,7 +7,7 @@
 
 #include "diskfs/crash_image.h"
 #include "diskfs/recording_device.h"
-#include "tests/support/crash_oracle.h"
+#include "tests/crash/explorer/judge.h"
 #include "tests/support/seeds.h"
 #include "tests/support/volumes.h"
 
@@ -15,24 +15,6 @@ namespace scalefs::testing {
 namespace {
 
 enum class Canary { none, flush_left_out, fsync_without_commit };
-
-// Claims to flush, and does not.
-class IdleFlush final : public diskfs::BlockDevice {
- public:
-  explicit IdleFlush(diskfs::BlockDevice& inner) : inner_(inner) {}
-  uint64_t block_count() const override { return inner_.block_count(); }
-  bool read_only() const override { return false; }
-  Status read(BlockNo first, Bytes to) override { return inner_.read(first, to); }
-  Status write(BlockNo first, ConstBytes from) override { return inner_.write(first, from); }
-  Status flush() override { return {}; }
-  Status discard(BlockNo first, uint64_t count) override { return inner_.discard(first, count); }
-  Status write_zeroes(BlockNo first, uint64_t count) override {
-    return inner_.write_zeroes(first, count);
-  }
-
- private:
-  diskfs::BlockDevice& inner_;
-};
 
 struct Recorded {
   std::unique_ptr<diskfs::MemoryDevice> start;
@@ -88,31 +70,6 @@ void record_history(uint64_t seed, uint64_t calls, Canary canary, Recorded* reco
   (*volume)->shutdown();
 }
 
-// One crash state: recover, compare, check, recover again, use. Empty when all is well.
-std::string judge(diskfs::MemoryDevice& image, const Recorded& recorded, uint64_t events,
-                  bool thorough) {
-  for (int round = 0; round < (thorough ? 2 : 1); round++) {
-    std::string why;
-    volume::VolumeOptions options;
-    options.threads = false;
-    auto volume = volume::Volume::mount(image, options, &why);
-    if (!volume.ok()) return fmt::format("mount: errno {}: {}", volume.code(), why);
-    if (auto wrong = recorded.oracle.check(**volume, events); !wrong.empty()) {
-      return fmt::format("{} recovery: {}", round ? "second" : "first", wrong);
-    }
-    if (round == 0) {
-      (*volume)->shutdown();
-      continue;
-    }
-    auto made = (*volume)->fs().mkdir(kRootMnode, "after the crash", 0755, {});
-    if (!made.ok()) return fmt::format("mkdir after recovery: errno {}", made.code());
-    if (auto synced = (*volume)->unmount(); !synced.ok()) {
-      return fmt::format("unmount after recovery: errno {}", synced.code());
-    }
-  }
-  return thorough ? check_image(image) : "";
-}
-
 // The first state that the oracle does not accept, described; empty when there is none.
 std::string crash_everywhere(uint64_t seed, uint64_t calls, uint64_t subsets, Canary canary,
                              uint64_t* states) {
@@ -131,7 +88,7 @@ std::string crash_everywhere(uint64_t seed, uint64_t calls, uint64_t subsets, Ca
                   : kind == 1 ? diskfs::CrashImages::keep_none()
                               : diskfs::CrashImages::keep_random(choice);
       auto image = images.build(keep);
-      std::string wrong = judge(*image, recorded, cut, random.percent(20));
+      std::string wrong = judge(*image, recorded.oracle, cut, random.percent(20));
       ++*states;
       if (!wrong.empty()) {
         return fmt::format("cut after event {} of {}, choice {} {}: {}", cut, events, kind, choice,

@@ -1,0 +1,227 @@
+#include "tests/crash/explorer/crash_script.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+namespace scalefs::testing {
+
+namespace {
+
+constexpr int kNoSuchCall = -1;
+
+ConstBytes bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+uint64_t number(const std::string& word) { return std::strtoull(word.c_str(), nullptr, 10); }
+
+}  // namespace
+
+CrashScript::CrashScript(volume::Volume& volume, const diskfs::RecordingDevice& recording,
+                         CrashCanary canary)
+    : volume_(volume), recording_(recording), canary_(canary) {
+  mnodes_[1] = kRootMnode;
+  auto root = volume.fs().getattr(kRootMnode);
+  if (!root.ok()) return;
+  model_.node(1).mode = root->mode;
+  model_.node(1).uid = root->uid;
+  model_.node(1).gid = root->gid;
+}
+
+CrashScript::~CrashScript() { set_wall_for_test(-1); }
+
+std::string CrashScript::prepare() {
+  CrashCanary canary = std::exchange(canary_, CrashCanary::none);
+  std::string wrong = run(
+      "create /f; write /f 0 9000; mkdir /d; create /d/g; write /d/g 0 5000; mkdir /d/s; "
+      "create /d/s/h; write /d/s/h 0 300; mkdir /e; sync; checkpoint");
+  canary_ = canary;
+  return wrong;
+}
+
+void CrashScript::begin() {
+  oracle_ = CrashOracle();
+  oracle_.durable(0);
+  oracle_.observe(model_, mnodes_, recording_.event_count(), recording_.event_count());
+}
+
+std::string CrashScript::run(const std::string& text) {
+  std::istringstream calls(text);
+  for (std::string one; std::getline(calls, one, ';');) {
+    std::istringstream in(one);
+    std::vector<std::string> words;
+    for (std::string word; in >> word;) words.push_back(word);
+    if (words.empty()) continue;
+    model_.set_time(model_.time() + 1'000'000);
+    set_wall_for_test(model_.time());
+    uint64_t before = recording_.event_count();
+    if (auto wrong = call(words); !wrong.empty()) return one + ": " + wrong;
+    oracle_.observe(model_, mnodes_, before, recording_.event_count());
+  }
+  return "";
+}
+
+CrashScript::Place CrashScript::place(const std::string& path) const {
+  Place at;
+  at.id = 1;
+  std::istringstream parts(path);
+  for (std::string part; std::getline(parts, part, '/');) {
+    if (part.empty()) continue;
+    at.dir = at.id;
+    at.name = part;
+    at.id = 0;
+    if (!at.dir || !model_.node(at.dir).is_dir()) return {};
+    model_.lookup(at.dir, part, &at.id);
+  }
+  return at;
+}
+
+std::string CrashScript::bytes(size_t size) {
+  Random random(++writes_);
+  std::string text(size, '\0');
+  for (auto& byte : text) byte = static_cast<char>(random.next());
+  return text;
+}
+
+void CrashScript::adopt(ModelId id, MnodeNo mnode) {
+  mnodes_[id] = mnode;
+  model_.node(id).held = true;
+}
+
+std::string CrashScript::call(const std::vector<std::string>& words) {
+  const std::string& verb = words[0];
+  if (verb == "writeback" || verb == "commit" || verb == "checkpoint") {
+    if (verb == "writeback") volume_.step_writeback();
+    if (verb == "commit") volume_.step_commit();
+    if (verb == "checkpoint") volume_.step_checkpoint();
+    return "";
+  }
+  int want = 0;
+  int got = kNoSuchCall;
+  if (verb == "sync") {
+    got = object_call(verb, 0);
+  } else if (words.size() > 1) {
+    Place at = place(words[1]);
+    if (at.id == 0 && at.dir == 0) return "";
+    got = names_call(words, at, &want);
+    if (got == kNoSuchCall && at.id == 0) return "";
+    if (got == kNoSuchCall) got = object_call(verb, at.id);
+    if (got == kNoSuchCall && model_.node(at.id).is_file()) got = data_call(words, at.id);
+    if (got == kNoSuchCall && !model_.node(at.id).is_file()) return "";
+  }
+  if (got == kNoSuchCall) return "no such call";
+  return got == want ? "" : fmt::format("errno {}, expected {}", got, want);
+}
+
+int CrashScript::names_call(const std::vector<std::string>& words, const Place& at, int* want) {
+  const std::string& verb = words[0];
+  auto& fs = volume_.fs();
+  auto make = [&](uint32_t mode, const std::string& target, auto&& engine) {
+    ModelId made = 0;
+    *want = model_.make(at.dir, at.name, mode, 0, 0, 0, 0, target, &made);
+    auto got = engine();
+    if (got.ok() && *want == 0) adopt(made, got->attr.mnode);
+    return got.code();
+  };
+  if (verb == "create") {
+    return make(0100644, "", [&] { return fs.create(mnode(at.dir), at.name, 0100644, true, {}); });
+  }
+  if (verb == "mkdir") {
+    return make(0040755, "", [&] { return fs.mkdir(mnode(at.dir), at.name, 0040755, {}); });
+  }
+  if (verb == "symlink") {
+    return make(0120777, "a/target",
+                [&] { return fs.symlink(mnode(at.dir), at.name, "a/target", {}); });
+  }
+  if (verb == "unlink") {
+    *want = model_.unlink(at.dir, at.name);
+    return fs.unlink(mnode(at.dir), at.name).code();
+  }
+  if (verb == "rmdir") {
+    *want = model_.rmdir(at.dir, at.name);
+    return fs.rmdir(mnode(at.dir), at.name).code();
+  }
+  if (verb != "link" && verb != "rename") return kNoSuchCall;
+  Place to = place(words.at(2));
+  if (!at.id || !at.dir || !to.dir) return 0;
+  if (verb == "rename") return rename_call(at, to, want);
+  if (model_.node(at.id).is_dir()) return 0;
+  *want = model_.link(at.id, to.dir, to.name);
+  return fs.link(mnode(at.id), mnode(to.dir), to.name).code();
+}
+
+int CrashScript::rename_call(const Place& from, const Place& to, int* want) {
+  bool file = model_.node(from.id).is_file();
+  bool over = to.id && to.id != from.id;
+  ModelId whiteout = 0;
+  *want = model_.rename(from.dir, from.name, to.dir, to.name, ModelRename::replace, &whiteout);
+  if (*want == 0 && over) oracle_.renamed_over(from.id);
+  auto& fs = volume_.fs();
+  if (canary_ == CrashCanary::rename_in_two && *want == 0 && file && !to.id) {
+    int got = fs.link(mnode(from.id), mnode(to.dir), to.name).code();
+    volume_.step_commit();
+    return got ? got : fs.unlink(mnode(from.dir), from.name).code();
+  }
+  int got = fs.rename(mnode(from.dir), from.name, mnode(to.dir), to.name,
+                      memfs::RenameMode::replace, {}).code();
+  // Where two errors apply either may win.
+  return got && *want ? *want : got;
+}
+
+int CrashScript::data_call(const std::vector<std::string>& words, ModelId file) {
+  const std::string& verb = words[0];
+  auto& fs = volume_.fs();
+  uint64_t first = words.size() > 2 ? number(words[2]) : 0;
+  uint64_t second = words.size() > 3 ? number(words[3]) : 0;
+  auto set_size = [&](uint64_t size) {
+    memfs::SetAttr change;
+    change.size = size;
+    return fs.setattr(mnode(file), change).code();
+  };
+  if (verb == "write" || verb == "append") {
+    uint64_t end = model_.node(file).data.size();
+    uint64_t offset = verb == "write" ? first : end;
+    std::string text = bytes(verb == "write" ? second : first);
+    model_.write(file, offset, text);
+    if (canary_ == CrashCanary::size_before_data && offset + text.size() > end) {
+      if (int got = set_size(offset + text.size())) return got;
+      volume_.step_commit();
+    }
+    return fs.write(mnode(file), offset, bytes_of(text)).code();
+  }
+  if (verb == "truncate") {
+    model_.truncate(file, first);
+    return set_size(first);
+  }
+  if (verb == "fallocate") {
+    model_.allocate(file, first, second, false, false);
+    return fs.allocate(mnode(file), memfs::AllocateMode::allocate, first, second).code();
+  }
+  if (verb == "punch") {
+    model_.punch(file, first, second);
+    return fs.allocate(mnode(file), memfs::AllocateMode::punch_hole, first, second).code();
+  }
+  return kNoSuchCall;
+}
+
+int CrashScript::object_call(const std::string& verb, ModelId id) {
+  bool broken = canary_ == CrashCanary::fsync_without_commit;
+  if (verb == "sync") {
+    oracle_.durable(0);
+    return broken ? 0 : volume_.sync().code();
+  }
+  if (verb == "fsync" || verb == "fdatasync") {
+    oracle_.durable(id);
+    return broken ? 0 : volume_.fsync(mnode(id), verb == "fdatasync").code();
+  }
+  if (verb != "setxattr") return kNoSuchCall;
+  std::string value = bytes(40);
+  model_.node(id).xattrs["user.x"] = value;
+  return volume_.fs().setxattr(mnode(id), "user.x", bytes_of(value), memfs::XattrMode::set).code();
+}
+
+}  // namespace scalefs::testing
