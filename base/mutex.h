@@ -203,6 +203,17 @@ class CAPABILITY("sleep bit") SleepBit {
   std::atomic<uint8_t> state_{0};
 };
 
+class SCOPED_CAPABILITY SleepLock {
+ public:
+  explicit SleepLock(SleepBit& bit) ACQUIRE(bit) : bit_(bit) { bit_.lock(); }
+  ~SleepLock() RELEASE() { bit_.unlock(); }
+  SleepLock(const SleepLock&) = delete;
+  SleepLock& operator=(const SleepLock&) = delete;
+
+ private:
+  SleepBit& bit_;
+};
+
 class SCOPED_CAPABILITY SpinLock {
  public:
   explicit SpinLock(SpinBit& bit) ACQUIRE(bit) : bit_(bit) { bit_.lock(); }

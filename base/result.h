@@ -31,6 +31,11 @@ class [[nodiscard]] Result {
 
   Result(T value) : ok_(true) { new (&storage_.value) T(std::move(value)); }
   Result(Errno error) : ok_(false) { storage_.error = error.code(); }
+  // The value is what `make` returns, built where it stays: for large ones on hot paths.
+  template <class Make>
+  Result(std::in_place_t, Make&& make) : ok_(true) {
+    new (&storage_.value) T(make());
+  }
   Result(Result&& other) noexcept : ok_(other.ok_) {
     if (ok_) {
       new (&storage_.value) T(std::move(other.storage_.value));

@@ -36,14 +36,20 @@ Kind kind_of(const SetAttrOp& op) {
 // The locks of a change, in their order.
 class ChangeLocks {
  public:
-  ChangeLocks(Mnode& mnode, Kind kind) {
-    if (kind.times) times_.emplace(mnode.change_lock);
-    if (kind.mode) mode_.emplace(mnode.mode_lock);
+  ChangeLocks(Mnode& mnode, Kind kind) NO_THREAD_SAFETY_ANALYSIS : mnode_(mnode), kind_(kind) {
+    if (kind.times) mnode.change_lock.lock();
+    if (kind.mode) mnode.mode_lock.lock();
   }
+  ~ChangeLocks() NO_THREAD_SAFETY_ANALYSIS {
+    if (kind_.mode) mnode_.mode_lock.unlock();
+    if (kind_.times) mnode_.change_lock.unlock();
+  }
+  ChangeLocks(const ChangeLocks&) = delete;
+  ChangeLocks& operator=(const ChangeLocks&) = delete;
 
  private:
-  std::optional<MutexLock> times_;
-  std::optional<MutexLock> mode_;
+  Mnode& mnode_;
+  const Kind kind_;
 };
 
 // The stamps that an operation which holds these locks comes after. An mtime begins a new age: all that was counted
@@ -231,16 +237,7 @@ Attr MemFs::Impl::answer(const Mnode& mnode, int64_t ctime_ns) const {
 void MemFs::Impl::touch_atime(Mnode& mnode) {
   if (options.noatime) return;
   const int64_t now = now_ns();
-  // Not of one moment, which can at most set the time once more.
-  const MetaSums own = deltas.read_own(mnode);
-  if (own.atime_ns == now) return;
-  if (options.relatime && own.atime_ns > own.mtime_ns && own.atime_ns > own.ctime_ns) {
-    // Fresh as far as this core knows.
-    const MetaSums sums = deltas.read(mnode);
-    if (sums.atime_ns > sums.mtime_ns && sums.atime_ns > sums.ctime_ns &&
-        now - sums.atime_ns < kRelatimeNs)
-      return;
-  }
+  if (deltas.atime_stands(mnode, now, options.relatime ? kRelatimeNs : 0)) return;
   deltas.set_atime(mnode, now, logging());
 }
 
@@ -252,7 +249,7 @@ Status MemFs::Impl::kill_set_id(Mnode& mnode) {
   Reservation room(*this);
   SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .tree_places = kAttributePlaces}));
   const int64_t now = now_ns();
-  MutexLock lock(mnode.mode_lock);
+  SleepLock lock(mnode.mode_lock);
   const SetAttrOp op = resolve_change(mnode, change, now);
   if (!op.mode) return {};
   auto record = attribute_record(*this, op, now);
@@ -264,12 +261,22 @@ Status MemFs::Impl::kill_set_id(Mnode& mnode) {
   return {};
 }
 
+namespace {
+
+// With one return, so that the answer is built in the caller's place.
+Result<Attr> attributes_with_holes(const Impl& impl, const Mnode& mnode) {
+  Result<Attr> attr(std::in_place, [&] { return impl.attributes(mnode); });
+  if (FileNode* file = mnode.is_file() ? mnode.file.peek() : nullptr) file->note_holes(attr->size);
+  return attr;
+}
+
+}  // namespace
+
 Result<Attr> MemFs::getattr(MnodeNo number) {
   EpochGuard guard;
   const Mnode* mnode = impl_->find(number);
   if (mnode == nullptr) return Errno(ESTALE);
-  if (FileNode* file = mnode->is_file() ? mnode->file.peek() : nullptr) file->note_holes();
-  return impl_->attributes(*mnode);
+  return attributes_with_holes(*impl_, *mnode);
 }
 
 Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {

@@ -95,6 +95,7 @@ DeltaCache::~DeltaCache() {
 // Makes the way the object's; its lock is held.
 DeltaCache::MetaWay& DeltaCache::claim(uint32_t core, MetaWay& way, Mnode& mnode) {
   if (way.mnode.load(relaxed) == &mnode) return way;
+  __builtin_prefetch(&mnode.attr_lock, 1);  // the fold will want it
   if (way.mnode.load(relaxed) != nullptr) fold_meta(way, core);
   // Before the delta, so that a reader who cannot see the bit cannot miss a delta either: pairs with
   // the loads in read().
@@ -109,7 +110,7 @@ DeltaCache::MetaWay& DeltaCache::claim(uint32_t core, MetaWay& way, Mnode& mnode
 void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
   if (delta.nlink == 0 && delta.entries == 0 && delta.mtime_ns == 0)
     return touch(mnode, delta.ctime_ns, delta.stamp);
-  const uint32_t core = current_core() % cores_->size();
+  const uint32_t core = cores_->index();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) {
@@ -142,7 +143,7 @@ void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
 }
 
 void DeltaCache::touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp) {
-  const uint32_t core = current_core() % cores_->size();
+  const uint32_t core = cores_->index();
   TouchWay& way = touch_way(core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) {
@@ -163,7 +164,7 @@ void DeltaCache::touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp) {
 }
 
 void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
-  const uint32_t core = current_core() % cores_->size();
+  const uint32_t core = cores_->index();
   LookupWay& way = lookup_way(core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode, mnode)) {
@@ -172,6 +173,7 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
     return queue_if_zero(mnode);
   }
   if (way.mnode != &mnode) {
+    __builtin_prefetch(&mnode.attr_lock, 1);  // as in claim()
     if (way.mnode != nullptr) fold_lookups(way);
     way.mnode = &mnode;
     mark_used(cores_->at(core).lookups_used, way_index(mnode));
@@ -180,7 +182,7 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
 }
 
 void DeltaCache::set_atime(Mnode& mnode, int64_t now_ns, bool note) {
-  const uint32_t core = current_core() % cores_->size();
+  const uint32_t core = cores_->index();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) {
@@ -214,7 +216,7 @@ void DeltaCache::clear_atimes(Mnode& mnode) {
 
 // Lock-free; false also where nothing can be said.
 bool DeltaCache::own_notes(const Mnode& mnode, uint8_t notes) const {
-  const MetaWay& way = meta_way(current_core() % cores_->size(), mnode);
+  const MetaWay& way = meta_way(cores_->index(), mnode);
   // Acquire: no other object's way was read. Seq_cst: see collect_notes().
   const uint32_t seq = way.seq.load(acquire);
   if ((seq & 1) != 0 || way.mnode.load(acquire) != &mnode) return false;
@@ -223,7 +225,7 @@ bool DeltaCache::own_notes(const Mnode& mnode, uint8_t notes) const {
 
 void DeltaCache::note(Mnode& mnode, uint8_t notes) {
   if (own_notes(mnode, notes)) return;
-  const uint32_t core = current_core() % cores_->size();
+  const uint32_t core = cores_->index();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) return list(mnode, notes);
@@ -345,6 +347,8 @@ void DeltaCache::fold_touch(TouchWay& way, uint32_t core) {
 void DeltaCache::fold_lookups(LookupWay& way) {
   Mnode& mnode = *std::exchange(way.mnode, nullptr);
   const int64_t count = std::exchange(way.count, 0);
+  // A pin that came and went: nothing to review either, for whatever made the base zero has been folded with a count.
+  if (count == 0) return;
   SpinLock lock(mnode.attr_lock);
   mnode.base_lookups += count;
   queue_if_zero(mnode);

@@ -90,8 +90,9 @@ class DeltaCache {
   // --- access times
   // The object was read at `now_ns`; `note`: no record will carry it unless it is noted.
   void set_atime(Mnode& mnode, int64_t now_ns, bool note);
-  // The times that the base and this core's own ways say; reads no way of another core.
-  MetaSums read_own(const Mnode& mnode) const;
+  // The access time need not move at `now_ns`: it is that, or it is newer than both others by at most `fresh_ns`
+  // (0: no matter). Reads a way of another core only where base and own way do not say otherwise.
+  bool atime_stands(const Mnode& mnode, int64_t now_ns, int64_t fresh_ns) const;
   // Before an explicit one.
   void clear_atimes(Mnode& mnode);
 
@@ -119,12 +120,14 @@ class DeltaCache {
   struct MetaWay;
   struct TouchWay;
   struct LookupWay;
-  class Reading;
+  struct Reading;
   MetaWay& meta_way(uint32_t core, const Mnode& mnode) const;
   TouchWay& touch_way(uint32_t core, const Mnode& mnode) const;
   LookupWay& lookup_way(uint32_t core, const Mnode& mnode) const;
   MetaWay& claim(uint32_t core, MetaWay& way, Mnode& mnode);
   void touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp);
+  template <bool kMode, bool kTouches>
+  bool read_once(const Mnode& mnode, MetaSums* s) const;
   template <bool kMode, bool kTouches>
   MetaSums read_parts(const Mnode& mnode) const;
   MetaSums read_locked(const Mnode& mnode) const;

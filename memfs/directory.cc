@@ -17,6 +17,7 @@ constexpr uint32_t kBitsStart = 1;
 constexpr uint32_t kBitsMax = 24;
 constexpr uint32_t kBitsStep = 2;      // a resize makes four of one bucket
 constexpr uint32_t kCountSuspect = 6;  // a chain this long makes the writer look at its neighbours
+constexpr uint32_t kStaleMax = 8;  // removals that may have left their bit in a bucket's filter
 constexpr uint32_t kAverageMax = 3;
 constexpr uint32_t kSample = 16;
 constexpr uint32_t kContendedMax = 32;
@@ -65,7 +66,7 @@ void NameItem::retire(NameItem* item) {
 }
 
 DirectoryNode::Table::Table(uint32_t b, uint32_t chain)
-    : bits(b), which(chain), buckets(std::make_unique<NameBucket[]>(size_t{1} << b)) {
+    : bits(b), which(chain), buckets(size_t{1} << b) {
   memory_count(MemoryClass::directory, static_cast<int64_t>(size() * sizeof(NameBucket)));
 }
 
@@ -97,6 +98,12 @@ NameItem* DirectoryNode::find_in(const Table& table, uint64_t hash, std::string_
   while (item != nullptr && (item->hash != hash || item->name() != name))
     item = item->next[table.which].load(acquire);
   return item;
+}
+
+void DirectoryNode::prefetch(uint64_t hash) const {
+  const NameBucket& bucket = table_.load(acquire)->bucket(hash);  // pairs with grow
+  __builtin_prefetch(&bucket, 1);
+  __builtin_prefetch(&bucket.lock, 1);
 }
 
 DirectoryNode::Found DirectoryNode::find(uint64_t hash, std::string_view name) const {
@@ -170,11 +177,15 @@ void DirectoryNode::unlink(Table& table, NameItem* item) {
   while (at->load(relaxed) != item) at = &at->load(relaxed)->next[table.which];
   // Release: what follows was published by others; pairs with the readers' acquires.
   at->store(item->next[table.which].load(relaxed), release);
+  const uint32_t left = bucket.count.load(relaxed) - 1;
+  bucket.count.store(left, relaxed);
+  // The other names' bits are not looked for each time: their items may be far away in memory.
+  if (left != 0 && ++bucket.stale < kStaleMax) return;
+  bucket.stale = 0;
   uint64_t filter = 0;
   for (NameItem* i = bucket.head.load(relaxed); i != nullptr; i = i->next[table.which].load(relaxed))
     filter |= filter_bit(i->hash);
   bucket.filter.store(filter, release);  // pairs with find_in()
-  bucket.count.store(bucket.count.load(relaxed) - 1, relaxed);
 }
 
 NameItem* DirectoryNode::remove(NameItem* item, Stamp stamp) {

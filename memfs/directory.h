@@ -1,8 +1,8 @@
 // The names of one directory: a resizable chained hash over SipHash of the name. A bucket stands for
 // a range of the hash (its index is the hash's top bits), so walking the buckets, each one's names sorted,
 // gives all names in plain order of the hash, and a resize only splits buckets. A bucket has a filter: a bit for
-// some bits of each name's hash. A name whose bit is not set is not there, which a miss and an insertion
-// thus find out without a look at the chain.
+// some bits of each name's hash, and for a while those of a few names that were removed. A name whose bit is not set is not
+// there, which a miss and an insertion thus find out without a look at the chain.
 //
 // Readers (find, collect) take no lock and write nothing; they hold an EpochGuard. Writers lock the buckets
 // of the names that they change (NameLocks, in one order for all); a resize and the end of a directory lock all of
@@ -122,14 +122,15 @@ using NameItemPtr = std::unique_ptr<NameItem, NameItemFree>;
 // Two lines: what readers walk over, and what writers lock. A change in place leaves the first alone (I1). Aligned to
 // both, for processors that fetch lines in pairs.
 struct alignas(128) NameBucket {
-  // Release under the lock, acquire by readers. A name's bit is set before it is in the chain and taken away
-  // after it has left it.
+  // Release under the lock, acquire by readers. A name's bit is set before it is in the chain, and taken away
+  // some time after it has left it.
   Atomic<uint64_t> filter{0};
   Atomic<NameItem*> head{nullptr};
 
   alignas(64) SpinBit lock;
   Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
   Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
+  uint32_t stale = 0;               // names that left since the filter was last exact; under the lock
   Stamp stamp = 0;  // last stamp given under this lock (P1)
 };
 #ifdef SCALEFS_SCHEDULE
@@ -155,6 +156,8 @@ class DirectoryNode {
   Found find(uint64_t hash, std::string_view name) const;
   // The name's item, live or not, or null. `*known`: the answer is final, as in Found.
   const NameItem* locate(uint64_t hash, std::string_view name, bool* known) const;
+  // The name is about to be made or removed: fetches what that writes, while the caller does other things.
+  void prefetch(uint64_t hash) const;
   struct Listed {
     uint64_t hash = 0;
     std::string name;

@@ -3,11 +3,13 @@
 
 #include <memory>
 
+#include "base/huge_array.h"
 #include "memfs/directory.h"
 
 namespace scalefs::memfs {
 
-struct DirectoryNode::Table {
+// On a line of its own: every name call reads it.
+struct alignas(64) DirectoryNode::Table {
   Table(uint32_t b, uint32_t chain);
   ~Table();
   size_t size() const { return size_t{1} << bits; }
@@ -18,7 +20,7 @@ struct DirectoryNode::Table {
 
   const uint32_t bits;  // at least 1
   uint32_t which;       // of the two next pointers; constant once published
-  std::unique_ptr<NameBucket[]> buckets;
+  const HugeArray<NameBucket> buckets;
   // Told when the memory goes, which is when the last reader is off.
   std::shared_ptr<Atomic<bool>> gone;
 };

@@ -132,8 +132,8 @@ class FileNode {
 
   // As stat shows them, exact at one moment each. Lock-free.
   uint64_t size() const;
-  // Flags holes that lie inside.
-  void note_holes();
+  // Flags holes that lie inside the file's first `size` bytes, which it has or had.
+  void note_holes(uint64_t size);
   uint64_t blocks_512() const;
   // setattr's size: sets it, logs a TruncateOp, sets mtime and ctime to `now_ns`. Reserves by itself, so the
   // caller holds nothing; the object is pinned. EFBIG, EIO.

@@ -26,8 +26,8 @@ uint64_t FileNode::size() const {
   }
 }
 
-void FileNode::note_holes() {
-  const uint64_t whole = std::min(size() >> kBlockShift, PageTree::kHeadPages);
+void FileNode::note_holes(uint64_t size) {
+  const uint64_t whole = std::min(size >> kBlockShift, PageTree::kHeadPages);
   for (uint64_t q = 0; q < whole; ++q) {
     const PageMark& mark = tree_.mark(q);
     if (mark.end.load(relaxed) != kBlockBytes && !mark.has(PageMark::kInside)) (void)note_inside(q);

@@ -46,7 +46,7 @@ void MemFs::log_attributes(MnodeNo number) {
   SetAttrOp atime;
   atime.target = number;
   auto times = impl.make_record(std::move(atime), kRecordLogBytes);
-  MutexLock change(mnode.change_lock);
+  SleepLock change(mnode.change_lock);
   const bool times_open = impl.deltas.take_times(mnode);
   if (mnode.is_file() && mnode.file.peek() != nullptr) {
     FileAccess(impl, mnode).log_open_attributes(times_open, std::move(times), room);

@@ -55,7 +55,7 @@ Mnode::Mnode(MnodeInit init)
   set_id.store(without_set_id(init.attr.mode) != init.attr.mode, relaxed);
   base_lookups = init.lookups;
   if (is_directory()) directory = std::make_unique<DirectoryNode>(number, !init.loaded);
-  static_assert(sizeof(Mnode) == 448, "DESIGN.md names it");
+  static_assert(sizeof(Mnode) == 384, "DESIGN.md names it");
   memory_count(MemoryClass::mnode, sizeof(Mnode));
 }
 

@@ -25,7 +25,7 @@
 //
 // Lines (I1). What finding an object reads is constant and stands alone; the other lines are grouped by who writes them:
 // chmod and chown; utimes and folds; what is only read in the steady state (masks of cores, parent, pointers);
-// locks; and what is written when an object becomes dirty or its lookups are folded. 448 bytes.
+// locks; and what is written when an object becomes dirty or its lookups are folded. 384 bytes.
 //
 // Life: alive -> dying -> dead, see reclaim.h. The memory is freed by epoch::retire, so that a pointer
 // found under an EpochGuard stays good in that guard; a Pin (impl.h) keeps the object alive beyond.
@@ -126,7 +126,7 @@ struct alignas(64) Mnode {
 
   // --- what explicit changes set. Written under mode_lock inside a ModeWrite, by release stores; read by acquire
   // loads between two equal values of mode_stamp that are not busy.
-  alignas(64) Mutex mode_lock;
+  alignas(64) SleepBit mode_lock;
   static constexpr Stamp kModeBusy = Stamp{1} << 63;
   // The last stamp given under mode_lock: strictly ascending, so it serves as a sequence number too.
   Atomic<Stamp> mode_stamp{0};
@@ -168,14 +168,14 @@ struct alignas(64) Mnode {
   Mnode* next_review = nullptr;
 
   // Explicit changes of times, and records of data, which carry times: one at a time. Sleeps; held over the log slot.
-  alignas(64) Mutex change_lock;
+  alignas(64) SleepBit change_lock;
   // The last stamp that was given under change_lock. Protected by it.
   Stamp change_stamp = 0;
 
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
   // no record carries and no dirty page will bring into one. Where it became so in the steady state a core's way
   // says it (DeltaCache::note).
-  alignas(64) ListLink dirty_link;
+  ListLink dirty_link;
   Atomic<bool> times_unlogged{false};
 
   // --- Pointers that are set once, and flags that change once or hardly ever.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/epoch.h"
+#include "base/huge_array.h"
 #include "base/memory.h"
 
 namespace scalefs::memfs {
@@ -15,9 +16,10 @@ constexpr uint32_t kStride = kFalseSharingBytes / sizeof(void*);
 
 }  // namespace
 
-struct MnodeTable::Table {
+// On a line of its own: every call reads it.
+struct alignas(64) MnodeTable::Table {
   Table(uint32_t n, uint32_t chain)
-      : size(n), which(chain), heads(std::make_unique<Atomic<Mnode*>[]>(n)) {
+      : size(n), which(chain), heads(n) {
     memory_count(MemoryClass::mnode, static_cast<int64_t>(n * sizeof(void*)));
   }
   ~Table() {
@@ -32,7 +34,7 @@ struct MnodeTable::Table {
   }
   const uint32_t size;   // a power of two
   uint32_t which;        // of the two next pointers; constant once published
-  std::unique_ptr<Atomic<Mnode*>[]> heads;
+  const HugeArray<Atomic<Mnode*>> heads;
   // Told when the memory goes, which is when the last reader is off.
   std::shared_ptr<Atomic<bool>> gone;
 };
@@ -65,6 +67,8 @@ Mnode* MnodeTable::find(MnodeNo number) const {
   while (table != nullptr) {
     // Acquire: pairs with the releases in link() and remove().
     Mnode* mnode = table->heads[table->index(number)].load(acquire);
+    // What every call reads next is on its way while the number is compared.
+    if (mnode != nullptr) __builtin_prefetch(&mnode->stamp);
     while (mnode != nullptr && mnode->number != number)
       mnode = mnode->table_next[table->which].load(acquire);
     if (mnode != nullptr) return mnode;

@@ -13,8 +13,8 @@ namespace {
 using Impl = MemFs::Impl;
 
 // The pin becomes the caller's lookup.
-Entry entry_of(Impl& impl, Pin pin) {
-  Entry entry{impl.attributes(*pin)};
+Result<Entry> entry_of(Impl& impl, Pin pin) {
+  Result<Entry> entry(std::in_place, [&] { return Entry{impl.attributes(*pin)}; });
   (void)pin.release();
   return entry;
 }
@@ -26,7 +26,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
   SCALEFS_TRY(const Pin directory, pin_directory(impl, directory_number));
   DirectoryNode& names = *directory->directory;
   const uint64_t hash = hash_name(impl, name);
-  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name));
+  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name, true));
   if (present) return Errno(EEXIST);
   if (names.dead()) return Errno(ENOENT);
 
@@ -75,7 +75,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
   }
   room.keep();
   if (grow) names.grow();
-  return Entry{impl.attributes(*mnode)};  // its first lookup is the caller's
+  return Result<Entry>(std::in_place, [&] { return Entry{impl.attributes(*mnode)}; });  // its first lookup is the caller's
 }
 
 // Removes a name. What unlink and rmdir share.
@@ -237,7 +237,7 @@ Result<Entry> MemFs::tmpfile(MnodeNo dir, uint32_t mode, const Caller& caller) {
     slot.append(std::move(record));
   }
   room.keep();
-  return Entry{impl.attributes(*mnode)};
+  return Result<Entry>(std::in_place, [&] { return Entry{impl.attributes(*mnode)}; });
 }
 
 Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view name) {
@@ -248,7 +248,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
   DirectoryNode& names = *directory->directory;
   const uint64_t hash = hash_name(impl, name);
-  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name));
+  SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name, true));
   if (present) return Errno(EEXIST);
   // Before the lock, whose line a call that fails shall not write; looked at again under it.
   if (!target->tmpfile.load(relaxed) && impl.deltas.read_counts(*target).nlink <= 0) return Errno(ENOENT);

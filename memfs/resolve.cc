@@ -86,6 +86,7 @@ Found find_in_memory(MemFs::Impl& impl, const Mnode& directory, uint64_t hash,
   }
   found.name.value = item->value();
   if (!found.name.value) return found;
+  if (want != Want::any) directory.directory->prefetch(hash);  // it will be removed
   if (Mnode* mnode = impl.find(found.name.value.number())) {
     auto pin = Pin::under_guard(impl, mnode);
     if (pin.ok()) found.object = std::move(pin).value();
@@ -118,13 +119,16 @@ Result<Pin> load_child(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::
 
 }  // namespace
 
-Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name) {
+Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name,
+                      bool make) {
   for (;;) {
     {
       EpochGuard guard;
       bool known;
       const NameItem* item = directory.directory->locate(hash, name, &known);
-      if (known) return item != nullptr && item->live();
+      const bool live = item != nullptr && item->live();
+      if (make && known && !live) directory.directory->prefetch(hash);
+      if (known) return live;
     }
     auto pin = load_child(impl, directory, hash, name, {});
     if (!pin.ok() && pin.code() == ENOENT) return false;

@@ -20,8 +20,9 @@ Result<Pin> pin_directory(MemFs::Impl& impl, MnodeNo number);
 uint64_t hash_name(const MemFs::Impl& impl, std::string_view name);
 
 // Whether the name means anything, without a look at what. A name that is absent stays absent until somebody makes it
-// in memory. EIO, EUCLEAN.
-Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name);
+// in memory; `make`: the caller will, so what that writes is fetched. EIO, EUCLEAN.
+Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::string_view name,
+                      bool make = false);
 // Its object, pinned. ENOENT, EIO, EUCLEAN. ENOTDIR and EISDIR as `want` says; what memory has of another type is
 // refused without a look at its value.
 enum class Want : uint8_t { any, directory, no_directory };

@@ -215,7 +215,7 @@ Status FileAccess::settle_tail() {
     Put ready;
     {
       Listing listing(*this);
-      MutexLock change(mnode_.change_lock);
+      SleepLock change(mnode_.change_lock);
       RangeHold hold(node_, 0, kEndPage);
       node_.mutex_.assert_held();
       if (!still_good(absent) || !node_.tail_unknown_.load(relaxed) ||
@@ -301,7 +301,7 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
     uint64_t missing = 0;
     Put ready;
     {
-      MutexLock change(mnode_.change_lock);
+      SleepLock change(mnode_.change_lock);
       SizeFreeze freeze(node_);
       RangeHold hold(node_, size >> kBlockShift, last_used(), true);
       node_.mutex_.assert_held();

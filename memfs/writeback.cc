@@ -200,7 +200,7 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
   Room room(impl_);
   room.adopt(Need{.log_bytes = cost});
   std::vector<BlockNo> stale;
-  MutexLock change(mnode_.change_lock);
+  SleepLock change(mnode_.change_lock);
   SCALEFS_CHECK(!pages.empty());
   RangeHold hold(node_, pages.front().page, pages.back().page + 1, true);
   (void)hold.newest();  // before slots become unsettled
@@ -253,7 +253,7 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   const uint64_t cost = inline_log_bytes(pages.size());
   Room room(impl_);
   room.adopt(Need{.log_bytes = cost});
-  MutexLock change(mnode_.change_lock);
+  SleepLock change(mnode_.change_lock);
   SCALEFS_CHECK(!pages.empty());
   RangeHold hold(node_, pages.front().page, pages.back().page + 1, true);
   (void)hold.newest();  // before slots become unsettled

@@ -179,7 +179,7 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   const int64_t now = impl.now_ns();
   Atomic<const XattrSet*>& place = xattr_table(mnode).acls();
   OldXattrs old;
-  MutexLock lock(mnode.mode_lock);
+  SleepLock lock(mnode.mode_lock);
   std::optional<uint32_t> mode;
   if (access && !acl.empty()) mode = mode_by_acl(mnode, acl);
   Change change;

@@ -109,9 +109,20 @@ TEST_F(DeltaCacheTest, AnExplicitMtimeBeginsAnAgeInEveryWay) {
 TEST_F(DeltaCacheTest, AccessTimesAreALatestOfAllCores) {
   cache_.set_atime(*mnode_, 100, false);
   on(1);
-  EXPECT_EQ(cache_.read_own(*mnode_).atime_ns, 10) << "another core's is not looked at";
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 1000)) << "another core's is not looked at";
   cache_.set_atime(*mnode_, 90, false);
-  EXPECT_EQ(cache_.read_own(*mnode_).atime_ns, 90);
+  EXPECT_TRUE(cache_.atime_stands(*mnode_, 200, 1000));
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 100)) << "100 ns old, by another core";
+  EXPECT_TRUE(cache_.atime_stands(*mnode_, 90, 0));
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 91, 0));
+  on(0);
+  cache_.add(*mnode_, {.mtime_ns = 95, .ctime_ns = 95, .stamp = 3});
+  on(1);
+  EXPECT_TRUE(cache_.atime_stands(*mnode_, 200, 1000)) << "100 is newer than 95";
+  on(0);
+  cache_.add(*mnode_, {.ctime_ns = 150, .stamp = 4});
+  on(1);
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 1000)) << "another core changed it since";
   EXPECT_EQ(all().atime_ns, 100);
   cache_.flush(0);
   EXPECT_EQ(all().atime_ns, 100) << "folding one way does not show the other";
