@@ -96,7 +96,11 @@ bool FileAccess::is_filled(const ByteRange& range, bool may_grow) {
   if (may_grow && node_.tail_unknown_.load(relaxed)) return false;
   for (uint64_t page = range.first(); page < range.last(); ++page)
     if (!node_.tree_.mark(page).has(PageMark::kMapped)) return false;
-  return !may_grow || node_.covers(range.end);
+  if (!may_grow) return true;
+  // As far as the last page's own line tells, so that no call on a page behind it is met (I1).
+  const PageMark& mark = node_.tree_.mark(range.last() - 1);
+  return mark.has(PageMark::kInside) ||
+         ((range.last() - 1) << kBlockShift) + mark.end.load(acquire) >= range.end;
 }
 
 // Of a call that holds the last page of the new size; the size is logged like that of a write.

@@ -122,6 +122,12 @@ void MemFs::abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages)
   room.adopt(Need{.blocks = pages.size()});
 }
 
+bool MemFs::is_logged(MnodeNo file) const {
+  auto pin = pin_file(*impl_, file);
+  if (!pin.ok()) return true;
+  return (*pin)->file.peek() == nullptr || FileAccess(*impl_, **pin).all_logged();
+}
+
 void MemFs::wait_writeback(MnodeNo file) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) FileAccess(*impl_, **pin).wait_writeback();

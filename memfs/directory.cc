@@ -75,11 +75,12 @@ DirectoryNode::Table::~Table() {
   if (gone != nullptr) gone->store(true, release);  // pairs with old_is_gone
 }
 
-DirectoryNode::DirectoryNode(MnodeNo number, bool complete)
+DirectoryNode::DirectoryNode(MnodeNo number, MnodeNo parent, bool complete)
     : number_(number),
       table_(new Table(kBitsStart, 0)),
       complete_(complete),
-      old_gone_(std::make_shared<Atomic<bool>>(true)) {}
+      old_gone_(std::make_shared<Atomic<bool>>(true)),
+      parent_(parent.v) {}
 
 DirectoryNode::~DirectoryNode() {
   Table* table = table_.load(relaxed);  // nobody else is here

@@ -60,6 +60,9 @@ struct alignas(64) NameCell {
 };
 using NameCellPtr = std::unique_ptr<NameCell>;
 
+// What can be told of a name without its value.
+enum class NameKind : uint8_t { absent, directory, other };
+
 // A name in a chain. Allocated before any lock; freed by epoch once it has left its chain.
 class NameItem {
  public:
@@ -73,6 +76,12 @@ class NameItem {
   bool live() const { return word_.load(acquire) != 0; }  // pairs with set() and clear()
   // False also for what is removed.
   bool is_directory() const { return word_.load(acquire) & kDirectoryBit; }
+  // Both at one moment.
+  NameKind kind() const {
+    const uint64_t word = word_.load(acquire);  // as above
+    if (word == 0) return NameKind::absent;
+    return (word & kDirectoryBit) != 0 ? NameKind::directory : NameKind::other;
+  }
   // None: removed.
   NameValue value() const {
     // Acquire, both: whoever sees a number also sees its object in the mnode table.
@@ -143,10 +152,15 @@ inline constexpr uint64_t filter_bit(uint64_t hash) { return uint64_t{1} << (has
 class DirectoryNode {
  public:
   // `number` is the object's. `complete`: a new directory; else nothing is loaded yet.
-  DirectoryNode(MnodeNo number, bool complete);
+  DirectoryNode(MnodeNo number, MnodeNo parent, bool complete);
   ~DirectoryNode();
   DirectoryNode(const DirectoryNode&) = delete;
   DirectoryNode& operator=(const DirectoryNode&) = delete;
+
+  // ".."
+  MnodeNo parent() const { return MnodeNo(parent_.load(acquire)); }  // pairs with set_parent
+  // Under the rename lock.
+  void set_parent(MnodeNo parent) { parent_.store(parent.v, release); }
 
   // --- readers, under an EpochGuard
   struct Found {
@@ -227,11 +241,13 @@ class DirectoryNode {
   Atomic<bool> dead_{false};
   Atomic<uint32_t> loads_{0};
   Atomic<bool> tombstones_noted_{false};
-  mutable SpinBit ranges_lock_;
-  std::vector<Range> ranges_ GUARDED_BY(ranges_lock_);  // ascending, apart from each other
   // The array before the present one is out of all readers' sight: written false under all bucket locks, true
   // by the end of that array, which can come after that of this object.
   const std::shared_ptr<Atomic<bool>> old_gone_;
+  // A line apart from what every call on a name reads: moves of the directory, and loads.
+  alignas(64) Atomic<uint64_t> parent_;
+  mutable SpinBit ranges_lock_;
+  std::vector<Range> ranges_ GUARDED_BY(ranges_lock_);  // ascending, apart from each other
 };
 
 // Locks the buckets of some names, of one directory or several, or all buckets of a directory, in order of the

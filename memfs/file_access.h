@@ -111,6 +111,9 @@ class FileAccess {
   void wait_writeback();
   // Something that no record carries, or pages in writeback.
   bool has_unlogged();
+  // The log has the file's size and every page that was dirty at the call. Lock-free, and false where it would
+  // take long to say.
+  bool all_logged() const;
   // The object's change_lock is held. `times`: a SetAttrOp for the access time.
   void log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times, Room& room);
   // Gives up clean pages; answers whether the file has more. `force`: also recently used ones.

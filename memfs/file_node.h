@@ -123,6 +123,20 @@ class DirtyLeaves {
 
 class FileNode {
  public:
+  // Around what makes a page's mark or logged_size_ say that a record carries it, to behind the record's end in the log, or to
+  // where the page is dirty again. The file's mutex is held. Whoever sees what was made so inside, by acquire loads,
+  // and then `settling_` false, comes behind that record.
+  class Settling {
+   public:
+    explicit Settling(FileNode& node) : node_(node) { node_.settling_.store(true, release); }
+    ~Settling() { node_.settling_.store(false, release); }  // pairs with FileAccess::all_logged
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    FileNode& node_;
+  };
+
   // Of a new file (size 0), or of a loaded one whose pages stand in the checkpoint.
   static std::unique_ptr<FileNode> make(uint64_t size, uint64_t blocks_512, bool loaded);
   // Nothing else runs. Frees the pages.
@@ -192,7 +206,10 @@ class FileNode {
   alignas(64) Mutex mutex_;
   CondVar writeback_done_;
   Overlay overlay_ GUARDED_BY(mutex_);
-  uint64_t logged_size_ GUARDED_BY(mutex_);
+  // Written under the mutex; release, for all_logged().
+  Atomic<uint64_t> logged_size_;
+  // What the marks and logged_size_ say is ahead of the log (Settling).
+  Atomic<bool> settling_{false};
   Stamp last_stamp_ GUARDED_BY(mutex_) = 0;
   // Calls of begin_writeback, and how many pages of each are not finished.
   uint64_t writeback_ticket_ GUARDED_BY(mutex_) = 0;

@@ -66,8 +66,10 @@ void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> 
   RangeHold hold(node_, PageTree::kHeadPages, kEndPage);
   node_.mutex_.assert_held();
   const uint64_t covered = covered_size(node_.size());
-  if (!times_open && covered == node_.logged_size_) return;
-  std::get<ExtentsOp>(record->op).covered_size = node_.logged_size_ = covered;
+  if (!times_open && covered == node_.logged_size_.load(relaxed)) return;
+  FileNode::Settling settling(node_);
+  std::get<ExtentsOp>(record->op).covered_size = covered;
+  node_.logged_size_.store(covered, release);
   std::vector<std::unique_ptr<OpRecord>> records;
   records.push_back(std::move(record));
   if (times_open) {

@@ -128,6 +128,9 @@ class MemFs {
   // Logs times and size that no record carries yet (reads under relatime, writes whose pages were logged
   // before). Nothing when there are none.
   void log_attributes(MnodeNo file);
+  // Every page of the file that was dirty at the call, and its size, are in records. Not its times. May be false though
+  // they are; meets nobody who does not change the file's pages (I1).
+  bool is_logged(MnodeNo file) const;
   // Waits until no page of the file that was in writeback at the call still is.
   void wait_writeback(MnodeNo file);
 

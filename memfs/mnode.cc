@@ -50,11 +50,10 @@ Mnode::Mnode(MnodeInit init)
   base_nlink.store(init.attr.nlink, relaxed);
   base_entries.store(static_cast<int64_t>(init.entries), relaxed);
   stamp.store(init.stamp, relaxed);
-  parent.store(init.parent.v, relaxed);
   tmpfile.store(init.tmpfile, relaxed);
   set_id.store(without_set_id(init.attr.mode) != init.attr.mode, relaxed);
   base_lookups = init.lookups;
-  if (is_directory()) directory = std::make_unique<DirectoryNode>(number, !init.loaded);
+  if (is_directory()) directory = std::make_unique<DirectoryNode>(number, init.parent, !init.loaded);
   static_assert(sizeof(Mnode) == 384, "DESIGN.md names it");
   memory_count(MemoryClass::mnode, sizeof(Mnode));
 }

@@ -24,7 +24,7 @@
 // and looking at their deltas would touch lines that every writer of the file writes.
 //
 // Lines (I1). What finding an object reads is constant and stands alone; the other lines are grouped by who writes them:
-// chmod and chown; utimes and folds; what is only read in the steady state (masks of cores, parent, pointers);
+// chmod and chown; utimes and folds; what is only read in the steady state (masks of cores, pointers);
 // locks; and what is written when an object becomes dirty or its lookups are folded. 384 bytes.
 //
 // Life: alive -> dying -> dead, see reclaim.h. The memory is freed by epoch::retire, so that a pointer
@@ -162,7 +162,6 @@ struct alignas(64) Mnode {
   // the fold.
   Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> touch_cores[2];
-  Atomic<uint64_t> parent;  // of a directory: MnodeNo::v; written under the rename lock
   // Lookups: base and review, written at folds, which come to this line anyway. Protected by attr_lock, not by attr_seq.
   int64_t base_lookups = 0;
   Mnode* next_review = nullptr;

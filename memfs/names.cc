@@ -154,7 +154,7 @@ Result<Entry> MemFs::lookup(MnodeNo dir, std::string_view name) {
     if (directory == nullptr) return Errno(ESTALE);
     if (!directory->is_directory()) return Errno(ENOTDIR);
     const bool up = name == "..";
-    const auto found = up ? DirectoryNode::Found{NameValue(MnodeNo(directory->parent.load(acquire)),
+    const auto found = up ? DirectoryNode::Found{NameValue(directory->directory->parent(),
                                                            Mnode::kTypeDirectory),
                                                  true}
                           : directory->directory->find(hash, name);

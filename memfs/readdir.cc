@@ -45,8 +45,9 @@ Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give) {
     cookie = kCookieAfterDot;
   }
   if (cookie == kCookieAfterDot) {
-    const MnodeNo up(directory.parent.load(acquire));  // pairs with rename
-    if (!give(DirectoryEntry{"..", up, Mnode::kTypeDirectory, kCookieFirstName}, nullptr))
+    if (!give(DirectoryEntry{"..", directory.directory->parent(), Mnode::kTypeDirectory,
+                             kCookieFirstName},
+              nullptr))
       return {};
     cookie = kCookieFirstName;
   }

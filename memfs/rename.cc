@@ -38,6 +38,33 @@ struct Rename {
 
 enum class Next { done, go_on, again };
 
+// What follows from whether the names are there and whether they are directories', which no change in place writes
+// as long as it stays (I1). Goes on where memory does not know, or where more is needed.
+Result<Next> check_names(const Rename& r) {
+  const auto kind = [](const Pin& parent, uint64_t hash,
+                       std::string_view name) -> std::optional<NameKind> {
+    EpochGuard guard;
+    bool known;
+    const NameItem* item = parent->directory->locate(hash, name, &known);
+    if (item != nullptr) return item->kind();
+    return known ? std::optional(NameKind::absent) : std::nullopt;
+  };
+  const auto source = kind(r.source_parent, r.source_hash, r.source_name);
+  if (!source) return Next::go_on;
+  if (*source == NameKind::absent) return Errno(ENOENT);
+  const auto target = kind(r.target_parent, r.target_hash, r.target_name);
+  if (!target) return Next::go_on;
+  const bool there = *target != NameKind::absent;
+  if (r.exchange() && !there) return Errno(ENOENT);
+  if (r.mode == RenameMode::no_replace && there) return Errno(EEXIST);
+  // Onto itself: both names mean the same.
+  if (there && r.same_parent() && r.source_name == r.target_name) return Next::done;
+  if (r.exchange() || !there || *source == *target) return Next::go_on;
+  if (*source == NameKind::other) return Errno(EISDIR);
+  if (r.same_parent()) return Errno(ENOTDIR);
+  return Next::go_on;  // a directory moved below itself is told first
+}
+
 // What follows from the types and the mode alone.
 Result<Next> check_types(Rename& r) {
   if (r.exchange() && !r.replaced) return Errno(ENOENT);
@@ -57,7 +84,7 @@ bool is_below(Impl& impl, const Mnode& directory, const Mnode& above) {
   const Mnode* at = &directory;
   while (at != nullptr && at->number != kRootMnode) {
     if (at == &above) return true;
-    at = impl.find(MnodeNo(at->parent.load(acquire)));
+    at = impl.find(at->directory->parent());
   }
   return false;
 }
@@ -183,9 +210,8 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   LogSlot slot(r.impl);
   const Stamp stamp = slot.stamp(last);
   if (r.kills()) r.replaced->directory->kill();
-  // Release: pairs with lookups of "..".
   if (!r.same_parent() && r.moved->is_directory())
-    r.moved->parent.store(r.target_parent->number.v, release);
+    r.moved->directory->set_parent(r.target_parent->number);
   if (r.replaced) {
     p.old_cells[0] = target->set(moved, p.target_cell);
   } else {
@@ -193,7 +219,7 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   }
   if (r.exchange()) {
     if (!r.same_parent() && r.replaced->is_directory())
-      r.replaced->parent.store(r.source_parent->number.v, release);
+      r.replaced->directory->set_parent(r.source_parent->number);
     p.old_cells[1] = source->set(replaced, p.source_cell);
   } else if (p.whiteout) {
     const NameValue whiteout(p.whiteout->attr.mnode, p.whiteout->mnode->type);
@@ -220,13 +246,8 @@ Status look_up(Rename& r) {
 
 // One attempt.
 Result<Next> attempt(Rename& r) {
-  if (r.mode == RenameMode::no_replace) {
-    // First by what is there alone, which changes in place do not write.
-    SCALEFS_TRY(const bool source, is_there(r.impl, *r.source_parent, r.source_hash, r.source_name));
-    if (!source) return Errno(ENOENT);
-    SCALEFS_TRY(const bool target, is_there(r.impl, *r.target_parent, r.target_hash, r.target_name));
-    if (target) return Errno(EEXIST);
-  }
+  SCALEFS_TRY(const Next told, check_names(r));
+  if (told == Next::done) return told;
   SCALEFS_TRY_VOID(look_up(r));
   const auto next = check_types(r);
   if (next.ok() && *next == Next::done) return next;

@@ -23,6 +23,8 @@ std::optional<Result<uint64_t>> FileAccess::seek_head(uint64_t offset, SeekMode 
     const bool data = mark.has(PageMark::kData);
     // Where there is no data it is the same whether the file goes on.
     if (mode == SeekMode::data && !data) continue;
+    // A hole behind a page that lies inside: so is the end of the file, and it need not be told which.
+    if (!data && at > offset && node_.covers(at)) return Result<uint64_t>(at);
     if (!node_.covers(at + 1)) {
       if (at == offset || mode == SeekMode::data) return Result<uint64_t>(Errno(ENXIO));
       // It ends behind the pages that were passed, or has been cut since.

@@ -142,9 +142,13 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, RangeHold& hol
   const AbsentPages::Count gone = count_absent(absent, rest, kEndPage);
   node_.dirty_.collect();
   mark_holes(cut, kEndPage);  // nothing throws behind this
-  node_.logged_size_ = std::min(node_.logged_size_, size);
-  if (record != nullptr)
-    std::get<TruncateOp>(record->op).covered_size = node_.logged_size_ = covered_size(size);
+  FileNode::Settling settling(node_);
+  node_.logged_size_.store(std::min(node_.logged_size_.load(relaxed), size), release);
+  if (record != nullptr) {
+    const uint64_t covered = covered_size(size);
+    std::get<TruncateOp>(record->op).covered_size = covered;
+    node_.logged_size_.store(covered, release);
+  }
   const Stamp stamp =
       log(std::move(record), hold, room, now_ns, [&] { node_.store_size(size); });
   node_.overlay_.settle(stamp);
@@ -228,7 +232,7 @@ Status FileAccess::settle_tail() {
           auto& op = std::get<PunchOp>(record->op);
           const AbsentPages::Count gone = count_absent(absent, op.from_page, op.to_page);
           mark_holes(op.from_page, op.to_page);
-          op.covered_size = node_.logged_size_;
+          op.covered_size = node_.logged_size_.load(relaxed);
           node_.mapped_pages_.fetch_sub(static_cast<int64_t>(gone.mapped), relaxed);
           drop_pages(op.from_page, op.to_page, room);
         }

@@ -24,7 +24,7 @@ const SampledPage* find_sample(std::span<const SampledPage> samples, uint64_t pa
 // The first byte at or beyond logged_size_ that no record carries, at the most `size`. `carried` are in the
 // record that is being made, which covers their bytes even where they are dirty again.
 uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> carried) {
-  const uint64_t logged = std::min(node_.logged_size_, size);
+  const uint64_t logged = std::min(node_.logged_size_.load(relaxed), size);
   const uint64_t first = logged >> kBlockShift;
   const uint64_t last = pages_of(size);
   DirtyLeaves::Leaves& leaves = node_.dirty_.collect();
@@ -217,6 +217,7 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
   if (!runs.empty())
     record = impl_.make_record(ExtentsOp{mnode_.number, std::move(runs), 0}, cost);
   node_.dirty_.collect();  // nothing throws behind this
+  FileNode::Settling settling(node_);
   for (const SampledPage& sample : pages) {
     PageSlot* slot = node_.tree_.find(sample.page);  // it keeps its leaf in the tree
     SpinLock slot_lock(slot->lock);
@@ -234,7 +235,8 @@ std::vector<BlockNo> FileAccess::finish_writeback(std::span<const SampledPage> p
       slot->crc = run.crcs[i];
     }
   }
-  op.covered_size = node_.logged_size_ = covered_size(node_.size(), pages);
+  op.covered_size = covered_size(node_.size(), pages);
+  node_.logged_size_.store(op.covered_size, release);
   settle(log(std::move(record), hold, room, 0, [] {}), pages);
   return stale;
 }
@@ -267,6 +269,7 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   const bool any = !op.pages.empty();
   std::unique_ptr<OpRecord> record = impl_.make_record(std::move(op), cost);
   node_.dirty_.collect();  // nothing throws behind this
+  FileNode::Settling settling(node_);
   for (const SampledPage& sample : pages) {
     PageSlot* slot = node_.tree_.find(sample.page);  // it keeps its leaf in the tree
     SpinLock slot_lock(slot->lock);
@@ -276,7 +279,8 @@ void FileAccess::finish_inline(std::span<const SampledPage> pages) {
   }
   if (!any) return;
   auto& logged = std::get<InlineOp>(record->op);
-  logged.covered_size = node_.logged_size_ = covered_size(node_.size(), pages);
+  logged.covered_size = covered_size(node_.size(), pages);
+  node_.logged_size_.store(logged.covered_size, release);
   settle(log(std::move(record), hold, room, 0, [] {}), pages);
 }
 
@@ -286,6 +290,7 @@ void FileAccess::abort_writeback(std::span<const SampledPage> pages) {
   Listing listing(*this);
   MutexLock lock(node_.mutex_);
   node_.dirty_.collect();
+  FileNode::Settling settling(node_);
   for (const SampledPage& sample : pages) {
     Leaf* leaf = node_.tree_.find_leaf(sample.page);
     PageSlot& slot = leaf->slot(sample.page);
@@ -303,10 +308,19 @@ void FileAccess::wait_writeback() {
     node_.writeback_done_.wait(node_.mutex_);
 }
 
+// A page that was dirty at the call is open until its record is settling. Acquires: the loads stay in order, the look at
+// settling_ last.
+bool FileAccess::all_logged() const {
+  if (node_.rest_used_.load(acquire)) return false;
+  for (uint64_t page = 0; page < PageTree::kHeadPages; ++page)
+    if (node_.tree_.mark(page).has(PageMark::kOpen)) return false;
+  return node_.logged_size_.load(acquire) >= node_.size() && !node_.settling_.load(acquire);
+}
+
 // Also cleans the set of leaves.
 bool FileAccess::has_unlogged() {
   MutexLock lock(node_.mutex_);
-  if (node_.logged_size_ < node_.size() || !node_.outstanding_.empty()) return true;
+  if (node_.logged_size_.load(relaxed) < node_.size() || !node_.outstanding_.empty()) return true;
   const auto is_open = [this](Leaf& leaf) {
     for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
       if (leaf.is_head() && !node_.tree_.mark(page).has(PageMark::kOpen)) continue;

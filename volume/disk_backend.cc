@@ -61,7 +61,7 @@ Status DiskBackend::read_blocks(BlockNo first, std::span<const uint32_t> crcs, B
 
 Status DiskBackend::write_back(MnodeNo file) {
   SCALEFS_TRY_VOID(parts_.health.may_change());
-  return parts_.writeback.write_back(file);
+  return parts_.writeback.write_back_content(file);
 }
 
 Result<uint64_t> DiskBackend::extend_mnode_numbers(uint32_t core) {

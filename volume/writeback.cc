@@ -48,7 +48,7 @@ size_t pages_of_pieces(const std::vector<memfs::SampledPage>& pages,
 
 }  // namespace
 
-Status Writeback::write_back(MnodeNo file) {
+Status Writeback::write_dirty_pages(MnodeNo file) {
   for (int round = 0; round < 2; ++round) {
     bool busy = false;
     size_t written = 0;
@@ -56,7 +56,21 @@ Status Writeback::write_back(MnodeNo file) {
     if (!busy) break;
     fs_->wait_writeback(file);
   }
+  return {};
+}
+
+Status Writeback::write_back(MnodeNo file) {
+  SCALEFS_TRY_VOID(write_dirty_pages(file));
   SCALEFS_TRY_VOID(log_attributes(file));
+  return parts_.health.may_sync();
+}
+
+Status Writeback::write_back_content(MnodeNo file) {
+  if (!fs_->is_logged(file)) {
+    SCALEFS_TRY_VOID(write_dirty_pages(file));
+    // What fallocate grew has no page that brings the size.
+    if (!fs_->is_logged(file)) SCALEFS_TRY_VOID(log_attributes(file));
+  }
   return parts_.health.may_sync();
 }
 

@@ -39,6 +39,9 @@ class Writeback {
   void bind(memfs::MemFs& fs) { fs_ = &fs; }
 
   Status write_back(MnodeNo file);
+  // The same for a rename over a name: content and size, and times only where a record carries them anyway. So it meets
+  // nobody who does not change the file's data, and where nothing is to be written it takes no lock.
+  Status write_back_content(MnodeNo file);
   // Everything that is dirty at the call.
   Status write_back_all();
   // A bounded number of pages of the file that has been dirty longest. True when some were written.
@@ -49,6 +52,8 @@ class Writeback {
   static constexpr uint64_t kPiecesARecord = 64;
   using Pages = std::vector<memfs::SampledPage>;
 
+  // Both passes.
+  Status write_dirty_pages(MnodeNo file);
   // One pass over the dirty pages, in order; *busy: some were in writeback.
   Status pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written);
   Status write_inline(MnodeNo file, Pages pages);

@@ -159,6 +159,30 @@ TEST_F(DataBackendTest, AFailedWriteMakesThePageDirtyAgain) {
   EXPECT_EQ(read(find("f"), 0, 2), "ba");
 }
 
+TEST_F(DataBackendTest, LoggedIsWhatRecordsHaveOfPagesAndSize) {
+  const MnodeNo f = file("f");
+  EXPECT_TRUE(fs_->is_logged(f));
+  EXPECT_EQ(write(f, 0, pages(2, 'a')), 0);
+  EXPECT_FALSE(fs_->is_logged(f));
+  auto first = disk_.begin(*fs_, f, 0, 1);
+  auto second = disk_.begin(*fs_, f, 1, 1);
+  EXPECT_FALSE(fs_->is_logged(f)) << "in writeback";
+  disk_.write(first);
+  disk_.finish(*fs_, first);
+  EXPECT_FALSE(fs_->is_logged(f));
+  disk_.write(second);
+  disk_.abort(*fs_, second);
+  EXPECT_FALSE(fs_->is_logged(f)) << "dirty again";
+  second = disk_.begin(*fs_, f, 1, 1);
+  disk_.finish_inline(*fs_, second);
+  EXPECT_TRUE(fs_->is_logged(f));
+  // A size that no page brings.
+  EXPECT_EQ(fs_->allocate(f, AllocateMode::allocate, 0, 3 * kBlockBytes).code(), 0);
+  EXPECT_FALSE(fs_->is_logged(f));
+  disk_.sync(*fs_);
+  EXPECT_TRUE(fs_->is_logged(f));
+}
+
 TEST_F(DataBackendTest, WhatWasCutDuringItsWritebackIsStale) {
   const MnodeNo f = file("f");
   EXPECT_EQ(write(f, 0, pages(10, 'a')), 0);

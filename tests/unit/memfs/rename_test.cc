@@ -106,6 +106,9 @@ TEST_F(RenameTest, SameObjectIsNothingToDo) {
   EXPECT_EQ(move(kRootMnode, "f", kRootMnode, "g", RenameMode::exchange), 0);
   EXPECT_EQ(move(kRootMnode, "f", kRootMnode, "g", RenameMode::no_replace), EEXIST);
   EXPECT_EQ(move(kRootMnode, "f", kRootMnode, "f", RenameMode::no_replace), EEXIST);
+  EXPECT_EQ(move(kRootMnode, "f", kRootMnode, "f", RenameMode::exchange), 0);
+  for (const auto mode : {RenameMode::replace, RenameMode::no_replace, RenameMode::exchange})
+    EXPECT_EQ(move(kRootMnode, "none", kRootMnode, "none", mode), ENOENT);
   EXPECT_EQ(find(kRootMnode, "f"), f);
   EXPECT_EQ(find(kRootMnode, "g"), f);
   EXPECT_EQ(links(f), 2u);

@@ -173,6 +173,24 @@ TEST_F(Durability, RenameOverANameLeavesOldOrNewContentNeverAnEmptyFile) {
   EXPECT_FALSE(m_.exists("config.tmp"));
 }
 
+TEST_F(Durability, RenameOverANameBringsASizeThatNoPageBrings) {
+  const MnodeNo old_file = m_.create(kRootMnode, "config");
+  ASSERT_EQ(m_.write(old_file, 0, "old"), 0);
+  const MnodeNo new_file = m_.create(kRootMnode, "config.tmp");
+  ASSERT_EQ(m_.write(new_file, 0, "new"), 0);
+  ASSERT_TRUE(fsync(kRootMnode).ok());
+  ASSERT_TRUE(fsync(new_file).ok());
+  ASSERT_TRUE(m_.fs().allocate(new_file, memfs::AllocateMode::allocate, 0, 8192).ok());
+  ASSERT_TRUE(m_.fs()
+                  .rename(kRootMnode, "config.tmp", kRootMnode, "config",
+                          memfs::RenameMode::replace, memfs::Caller{})
+                  .ok());
+  ASSERT_TRUE(m_.volume->step_commit());
+  crash();
+  EXPECT_EQ(m_.attr(m_.find("config")).size, 8192u);
+  EXPECT_EQ(m_.read(m_.find("config")).substr(0, 3), "new");
+}
+
 TEST_F(Durability, ExchangeAndWhiteout) {
   const MnodeNo a = m_.create(kRootMnode, "a");
   const MnodeNo b = m_.create(kRootMnode, "b");
