@@ -157,7 +157,11 @@ Status SpaceMap::load_group(BlockDevice& device, uint64_t group, uint64_t genera
   uint64_t bit_count = group_bytes_ * 8;
   auto must_be_used = [&](uint64_t from, uint64_t to) {
     for (uint64_t bit = from; bit < to; ++bit) {
-      if ((static_cast<uint8_t>(bits[bit / 8]) >> (bit % 8) & 1) == 0) return false;
+      if (bit % 8 == 0 && to - bit >= 8 && bits[bit / 8] == std::byte{0xff}) {
+        bit += 7;
+      } else if ((static_cast<uint8_t>(bits[bit / 8]) >> (bit % 8) & 1) == 0) {
+        return false;
+      }
     }
     return true;
   };

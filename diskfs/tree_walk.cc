@@ -39,8 +39,13 @@ class Walk {
 Status walk_tree(NodeStore& store, const TreeRoot& root, TreeWalkVisitor& visitor) {
   if (root.height == 0) return {};
   if (root.height > kTreeHeightMax) return Errno(EUCLEAN);
-  return Walk(store, visitor)
-      .node({root.block, root.generation, root.crc}, root.height - 1, KeyRange(), BlockNo());
+  return walk_subtree(store, {root.block, root.generation, root.crc}, root.height - 1, KeyRange(),
+                      BlockNo(), visitor);
+}
+
+Status walk_subtree(NodeStore& store, const NodeAddress& address, uint32_t level,
+                    const KeyRange& range, BlockNo parent, TreeWalkVisitor& visitor) {
+  return Walk(store, visitor).node(address, level, range, parent);
 }
 
 }  // namespace scalefs::diskfs

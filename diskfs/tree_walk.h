@@ -28,5 +28,8 @@ class TreeWalkVisitor {
 // EUCLEAN when the root itself cannot be one (height out of range); damage below is told to the
 // visitor alone. ECANCELED when item() ended the walk.
 Status walk_tree(NodeStore& store, const TreeRoot& root, TreeWalkVisitor& visitor);
+// The same from a node inside the tree on, which `parent` names so.
+Status walk_subtree(NodeStore& store, const NodeAddress& address, uint32_t level,
+                    const KeyRange& range, BlockNo parent, TreeWalkVisitor& visitor);
 
 }  // namespace scalefs::diskfs

@@ -36,6 +36,9 @@ class Fsck {
   int repair();
   int scrub();
   Result<diskfs::CheckReport> check(const char* what);
+  diskfs::CheckOptions how_to_check() {
+    return {options_.threads, [this](uint64_t done, uint64_t total) { bar_.update(done, total); }};
+  }
   bool may_write() const { return !options_.read_only && !device_->read_only(); }
   bool confirm(const diskfs::RepairLog& log);
   void tell(const Findings& findings, const char* before, std::string* json);
@@ -138,6 +141,7 @@ int Fsck::repair() {
                            options_.path));
   }
   diskfs::RepairOptions how;
+  how.workers = options_.threads;
   how.confirm = [this](const diskfs::RepairLog& log) { return confirm(log); };
   bar_.begin(2, "repairing");
   std::string why;
@@ -168,8 +172,7 @@ int Fsck::repair() {
 Result<diskfs::CheckReport> Fsck::check(const char* what) {
   bar_.begin(1, what);
   std::string why;
-  auto report = diskfs::check_volume(
-      *device_, &why, [this](uint64_t done, uint64_t total) { bar_.update(done, total); });
+  auto report = diskfs::check_volume(*device_, &why, how_to_check());
   bar_.end();
   if (!report.ok()) say(kFsckOperational, fmt::format("{}: {}", options_.path, why));
   return report;
@@ -204,8 +207,7 @@ int Fsck::check_and_repair() {
 int Fsck::scrub() {
   bar_.begin(3, "reading data");
   std::string why;
-  auto report = diskfs::scrub_volume(
-      *device_, [this](uint64_t done, uint64_t total) { bar_.update(done, total); }, &why);
+  auto report = diskfs::scrub_volume(*device_, how_to_check(), &why);
   bar_.end();
   if (!report.ok()) return say(kFsckOperational, fmt::format("{}: {}", options_.path, why));
   tell(report->findings, "", &json_data_);

@@ -26,6 +26,7 @@ struct FsckOptions {
   bool data = false;       // verify all data too
   bool json = false;       // one object instead of lines
   int progress_fd = -1;    // -C
+  size_t threads = 0;      // -j; 0: one for each CPU
   uint64_t lock_wait_ms = 10'000;
   // Asks the operator, with neither -n, -p nor -y; empty: there is nobody to ask.
   std::function<bool(const std::string& question)> ask;

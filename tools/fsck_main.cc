@@ -46,6 +46,8 @@ int main(int argc, char** argv) {
   app.add_flag("-v,--verbose", options.verbose, "Print more");
   app.add_option("-C,--progress", options.progress_fd,
                  "Show progress on this descriptor; 0: on the terminal");
+  app.add_option("-j,--threads", options.threads, "Threads; as many as CPUs when left out")
+      ->check(CLI::Range(1, 1024));
   app.add_flag("--data", options.data, "Read all data and verify its checksums");
   app.add_flag("--json", options.json, "Print one JSON object");
   const auto done = scalefs::tools::parse(app, argc, argv, scalefs::tools::kFsckUsage);

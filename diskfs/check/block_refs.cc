@@ -8,12 +8,12 @@
 
 namespace scalefs::diskfs {
 
-namespace {
-
 std::string run_text(uint64_t first, uint64_t count) {
   return count == 1 ? fmt::format("block {}", first)
                     : fmt::format("blocks {} to {}", first, first + count - 1);
 }
+
+namespace {
 
 // Joins neighbouring blocks of one kind into one finding.
 class Runs {
@@ -47,34 +47,22 @@ class Runs {
 
 }  // namespace
 
-BlockRefs::BlockRefs(const Geometry& geometry, Findings& findings)
-    : geometry_(geometry), findings_(findings), words_((geometry.block_count + 63) / 64) {}
+BlockRefs::BlockRefs(const Geometry& geometry)
+    : geometry_(geometry), words_((geometry.block_count + 63) / 64) {}
 
-void BlockRefs::reference(BlockRun run, const std::string& what) {
-  if (!geometry_.is_data_run(run.first.v, run.count)) {
-    findings_.add(Code::block_range, fmt::format("{} references {}, which cannot hold data", what,
-                                                 run_text(run.first.v, run.count)));
-    return;
-  }
-  bool found = false;
+bool BlockRefs::reference(BlockRun run, std::vector<uint64_t>* twice) {
+  if (!geometry_.is_data_run(run.first.v, run.count)) return false;
   for (uint64_t block = run.first.v; block < run.first.v + run.count; ++block) {
-    uint64_t bit = uint64_t{1} << (block % 64);
-    if ((words_[block / 64] & bit) != 0) {
-      if (!found) {
-        findings_.add(Code::block_double,
-                      fmt::format("block {} is referenced again by {}", block, what));
-      }
-      found = true;
-    } else {
-      words_[block / 64] |= bit;
-      ++count_;
-    }
+    const uint64_t bit = uint64_t{1} << (block % 64);
+    if ((words_[block / 64].fetch_or(bit, relaxed) & bit) != 0) twice->push_back(block);
   }
+  return true;
 }
 
-void BlockRefs::compare(const SpaceMap& map, const std::vector<uint64_t>& unknown, bool complete) {
-  Runs leaks(findings_, Code::map_leak, "in use by the map, but nothing references it");
-  Runs frees(findings_, Code::map_free, "referenced, but free by the map");
+void BlockRefs::compare(const SpaceMap& map, const std::vector<uint64_t>& unknown, bool complete,
+                        Findings& findings) {
+  Runs leaks(findings, Code::map_leak, "in use by the map, but nothing references it");
+  Runs frees(findings, Code::map_free, "referenced, but free by the map");
   for (uint64_t block = geometry_.data_first; block < geometry_.data_end; ++block) {
     bool used = map.test(BlockNo(block));
     bool referenced = is_referenced(block);

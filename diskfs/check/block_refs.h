@@ -1,9 +1,11 @@
 // Which blocks the tree references, for comparison with the allocation maps. Memory: a bit a block.
-// Not thread-safe.
+//
+// Thread safety: reference() from any thread; the rest when no thread is in it any more.
 #pragma once
 
 #include <vector>
 
+#include "base/atomic.h"
 #include "diskfs/check/finding.h"
 #include "diskfs/geometry.h"
 #include "diskfs/types.h"
@@ -14,22 +16,27 @@ class SpaceMap;
 
 class BlockRefs {
  public:
-  BlockRefs(const Geometry& geometry, Findings& findings);
+  explicit BlockRefs(const Geometry& geometry);
 
-  // `what` says who references the run: "node", "inode 17, page 4".
-  void reference(BlockRun run, const std::string& what);
-  bool is_referenced(uint64_t block) const { return (words_[block / 64] >> (block % 64) & 1) != 0; }
-  uint64_t count() const { return count_; }
+  // False when the run cannot hold data. Blocks that somebody has referenced before come to `*twice`; who
+  // did, where several threads walk, is chance.
+  bool reference(BlockRun run, std::vector<uint64_t>* twice);
+  bool is_referenced(uint64_t block) const {
+    return (words_[block / 64].load(relaxed) >> (block % 64) & 1) != 0;
+  }
 
   // Blocks that are referenced and free, and when the references are complete those that are used
   // and not referenced. Groups of `unknown` are left out.
-  void compare(const SpaceMap& map, const std::vector<uint64_t>& unknown, bool complete);
+  void compare(const SpaceMap& map, const std::vector<uint64_t>& unknown, bool complete,
+               Findings& findings);
 
  private:
   const Geometry& geometry_;
-  Findings& findings_;
-  std::vector<uint64_t> words_;
-  uint64_t count_ = 0;
+  // Bits are only set, and read when the threads have been joined: relaxed is enough.
+  std::vector<Atomic<uint64_t>> words_;
 };
+
+// "block 17", "blocks 17 to 19".
+std::string run_text(uint64_t first, uint64_t count);
 
 }  // namespace scalefs::diskfs

@@ -8,6 +8,7 @@
 
 #include "diskfs/check/block_refs.h"
 #include "diskfs/check/links.h"
+#include "diskfs/check/parallel.h"
 #include "diskfs/check/tree_scan.h"
 #include "diskfs/diskfs.h"
 #include "diskfs/overlay_device.h"
@@ -57,30 +58,31 @@ void check_maps(BlockDevice& device, const Superblock& sb, BlockRefs& refs, bool
     findings.add(d.group ? Code::map_damaged : Code::sb_free_blocks, d.why);
     if (d.group) unknown.push_back(*d.group);
   }
-  refs.compare(**map, unknown, complete);
+  refs.compare(**map, unknown, complete, findings);
 }
 
 // The tree and the maps of one checkpoint.
-void check_checkpoint(BlockDevice& device, const Progress& progress, CheckReport* report) {
+void check_checkpoint(BlockDevice& device, const CheckOptions& options, CheckReport* report) {
   const Superblock& sb = report->superblock;
   Findings& findings = report->findings;
-  BlockRefs refs(sb.geometry, findings);
-  InodeTable table;
-  TreeScan scan(sb.hash_key, refs, table, findings);
-  if (progress) scan.show_progress([&](uint64_t inodes) { progress(inodes, sb.inode_count); });
+  BlockRefs refs(sb.geometry);
   NodeStore store(device, sb.uuid.data(), sb.hash_key);
-  Status walked = walk_tree(store, sb.root, scan);
-  SCALEFS_CHECK(walked.ok());  // the height was checked with the superblock
-  scan.finish();
-  check_links(table, sb, scan.complete(), findings);
-  check_maps(device, sb, refs, scan.complete(), findings);
+  std::function<void(uint64_t)> show;
+  if (options.progress) {
+    show = [&](uint64_t inodes) { options.progress(inodes, sb.inode_count); };
+  }
+  TreeScanResult scan = scan_tree(store, sb, refs, worker_count(options.workers), show);
+  InodeTable& table = scan.table;
+  findings.add(scan.findings);
+  check_links(table, sb, scan.complete, findings);
+  check_maps(device, sb, refs, scan.complete, findings);
   report->inodes = table.inodes.size();
   report->directories =
       static_cast<uint64_t>(std::count_if(table.inodes.begin(), table.inodes.end(),
                                           [](const InodeRecord& r) { return S_ISDIR(r.mode); }));
   report->names = table.names.size();
-  report->nodes = scan.nodes();
-  report->pages = scan.pages();
+  report->nodes = scan.nodes;
+  report->pages = scan.pages;
   report->orphans = table.orphans.size();
 }
 
@@ -101,7 +103,8 @@ bool replay(OverlayDevice& overlay, CheckReport* report) {
 
 }  // namespace
 
-Result<CheckReport> check_volume(BlockDevice& device, std::string* why, const Progress& progress) {
+Result<CheckReport> check_volume(BlockDevice& device, std::string* why,
+                                 const CheckOptions& options) {
   CheckReport report;
   SuperblockScan scan = scan_superblocks(device);
   if (!scan.newest) {
@@ -130,7 +133,7 @@ Result<CheckReport> check_volume(BlockDevice& device, std::string* why, const Pr
     replayed = replay(overlay, &report);
   }
   BlockDevice& checked = replayed ? static_cast<BlockDevice&>(overlay) : device;
-  check_checkpoint(checked, progress, &report);
+  check_checkpoint(checked, options, &report);
   return report;
 }
 

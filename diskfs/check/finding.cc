@@ -52,6 +52,18 @@ void Findings::add(Code code, std::string text, uint64_t ino) {
   list_.push_back({code, std::move(text), ino});
 }
 
+void Findings::add(const Findings& more) {
+  uint64_t listed[static_cast<size_t>(Code::count_)] = {};
+  for (const Finding& finding : more.list_) {
+    add(finding.code, finding.text, finding.ino);
+    ++listed[static_cast<size_t>(finding.code)];
+  }
+  for (size_t i = 0; i < static_cast<size_t>(Code::count_); ++i) {
+    counts_[i] += more.counts_[i] - listed[i];
+    omitted_ += more.counts_[i] - listed[i];
+  }
+}
+
 uint64_t Findings::errors() const {
   uint64_t sum = 0;
   for (size_t i = 0; i < static_cast<size_t>(Code::count_); ++i) {

@@ -97,6 +97,8 @@ class Findings {
 
   explicit Findings(uint64_t per_code_max = kPerCodeMax) : per_code_max_(per_code_max) {}
   void add(Code code, std::string text, uint64_t ino = 0);
+  // Those of another look come behind these.
+  void add(const Findings& more);
   // Those whose paths are to be put before texts.
   std::vector<uint64_t> inodes() const;
   // Puts "path: " before the texts that belong to an inode.

@@ -247,7 +247,7 @@ Status Repair::write_superblocks(BlockDevice& device) {
 Status Repair::verify() {
   OverlayDevice overlay(device_);
   SCALEFS_TRY_VOID(write_superblocks(overlay));
-  SCALEFS_TRY(CheckReport check, check_volume(overlay, why_));
+  SCALEFS_TRY(CheckReport check, check_volume(overlay, why_, {options_.workers, {}}));
   report_.left = std::move(check.findings);
   return {};
 }

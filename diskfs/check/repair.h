@@ -27,6 +27,7 @@
 namespace scalefs::diskfs {
 
 struct RepairOptions {
+  size_t workers = 1;  // threads of the check of the result; 0: one for each CPU
   // Asked once, with the log complete, before the repair counts; empty: yes.
   std::function<bool(const RepairLog& log)> confirm;
 };

@@ -1,6 +1,7 @@
 // Reads every block of data that the tree references and compares it with its checksum. Never
 // writes. Damage inside the tree is the checker's business: what cannot be reached is left out.
-// Not thread-safe. Memory: one item's blocks, and what is damaged.
+// One call at a time; threads of its own read, and what is found does not depend on their number.
+// Memory: some items a thread, 512 KiB a thread, and what is damaged.
 #pragma once
 
 #include <string>
@@ -18,6 +19,7 @@ struct ScrubReport {
 
 // The newest checkpoint; what only the journal holds is checked when that is replayed. Errors as
 // check_volume.
-Result<ScrubReport> scrub_volume(BlockDevice& device, const Progress& progress, std::string* why);
+Result<ScrubReport> scrub_volume(BlockDevice& device, const CheckOptions& options,
+                                 std::string* why);
 
 }  // namespace scalefs::diskfs

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "diskfs/batch_format.h"
 
@@ -32,15 +34,44 @@ bool known_type(uint32_t mode) {
          S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
+// The key at which the items of an inode begin.
+Key first_key(uint64_t ino) { return Key(ino, static_cast<uint8_t>(ItemType::inode), 0); }
+
 }  // namespace
 
 // --- nodes
 
+void TreeScan::begin(const KeyRange& range) {
+  first_ino_ = range.low.ino + (range.low > first_key(range.low.ino) ? 1 : 0);
+  last_ino_ = range.high.ino;
+  if (range.high > first_key(range.high.ino)) return;
+  if (last_ino_ == 0) first_ino_ = 1;  // not even inode 0
+  last_ino_ -= last_ino_ == 0 ? 0 : 1;
+}
+
+void TreeScan::lose(const KeyRange& range) {
+  lost_to_ = std::max(lost_to_, range.high);
+  if (range.low.ino <= current_.ino) current_.whole = false;
+}
+
+void TreeScan::lose_item() {
+  to_.complete = false;
+  current_.whole = false;
+}
+
+void TreeScan::reference(BlockRun run, const std::function<std::string()>& what) {
+  if (refs_.reference(run, &to_.twice)) return;
+  findings_.add(Code::block_range, fmt::format("{} references {}, which cannot hold data", what(),
+                                               run_text(run.first.v, run.count)));
+}
+
 bool TreeScan::node(const NodeInfo& info) {
-  ++nodes_;
-  refs_.reference({info.block, 1}, fmt::format("a tree node of level {}", info.level));
+  if (info.fault != NodeFault::none) lose(info.range);
+  if (tail_) return info.fault == NodeFault::none;
+  ++to_.nodes;
+  reference({info.block, 1}, [&] { return fmt::format("a tree node of level {}", info.level); });
   if (info.fault == NodeFault::none) return true;
-  complete_ = false;
+  to_.complete = false;
   findings_.add(code_of(info.fault),
                 fmt::format("the tree node in block {} (level {}, named by block {}) is bad: {}; "
                             "the items of inodes {} to {} in it are lost",
@@ -52,7 +83,7 @@ bool TreeScan::node(const NodeInfo& info) {
 // --- items
 
 bool TreeScan::item(const Key& key, ConstBytes value, BlockNo leaf) {
-  ++items_;
+  if (key.ino < first_ino_ || key.ino > last_ino_) return !tail_;
   if (key.ino != current_.ino) {
     end_inode();
     begin_inode(key.ino);
@@ -85,8 +116,8 @@ bool TreeScan::owned_item(const Key& key, ConstBytes value) {
   ItemType type = static_cast<ItemType>(key.type);
   if (type == ItemType::inode) return inode_item(key, value);
   if (!current_.present) {
-    // Told once; if a node was lost, so may the attributes have been.
-    if (complete_) {
+    // Told once.
+    if (current_.whole) {
       findings_.add(Code::item_owner,
                     fmt::format("items of inode {} stand without its attributes", key.ino));
     }
@@ -105,6 +136,7 @@ bool TreeScan::owned_item(const Key& key, ConstBytes value) {
 void TreeScan::begin_inode(uint64_t ino) {
   current_ = Current();
   current_.ino = ino;
+  current_.whole = lost_to_ <= first_key(ino);
 }
 
 bool TreeScan::inode_item(const Key& key, ConstBytes value) {
@@ -119,7 +151,6 @@ bool TreeScan::inode_item(const Key& key, ConstBytes value) {
   record.nlink = item.nlink;
   record.mode = item.mode;
   table_.inodes.push_back(record);
-  if (show_) show_(table_.inodes.size());
   check_attributes(item);
   return true;
 }
@@ -142,7 +173,7 @@ void TreeScan::check_attributes(const InodeItem& item) {
 bool TreeScan::dirent_item(const Key& key, ConstBytes value) {
   std::vector<Dirent> entries;
   if (!decode_dirents(key.offset, value, &entries).ok()) {
-    complete_ = false;
+    lose_item();
     return false;
   }
   if (current_.entries == 0 && current_.item.mode != 0 && !S_ISDIR(current_.item.mode)) {
@@ -164,7 +195,7 @@ bool TreeScan::dirent_item(const Key& key, ConstBytes value) {
 bool TreeScan::mapping_item(const Key& key, ConstBytes value) {
   Mapping mapping;
   if (!decode_mapping(key.offset, value, &mapping).ok()) {
-    complete_ = false;  // its blocks are not known
+    lose_item();  // its blocks are not known
     return false;
   }
   const uint32_t mode = current_.item.mode;
@@ -178,10 +209,10 @@ bool TreeScan::mapping_item(const Key& key, ConstBytes value) {
   }
   current_.next_page = std::max(current_.next_page, mapping.page + mapping.count);
   current_.pages += mapping.count;
-  pages_ += mapping.count;
+  to_.pages += mapping.count;
   if (mapping.kind == Mapping::Kind::extent) {
-    refs_.reference({mapping.block, mapping.count},
-                    fmt::format("inode {}, page {}", key.ino, mapping.page));
+    reference({mapping.block, mapping.count},
+              [&] { return fmt::format("inode {}, page {}", key.ino, mapping.page); });
   }
   return true;
 }
@@ -214,14 +245,14 @@ void TreeScan::chunk_item(const Key& key, ConstBytes value) {
                   index < xattr_chunk_count(found->second.value_bytes) &&
                   value.size() == xattr_chunk_size(found->second.value_bytes, index);
   if (expected) ++found->second.seen;
-  if (expected || !complete_) return;
+  if (expected || !current_.whole) return;
   findings_.add(
       Code::xattr_chunks,
       fmt::format("inode {}: chunk {} of attribute value {} belongs to none", key.ino, index, id));
 }
 
 void TreeScan::end_inode() {
-  if (current_.ino == 0 || !current_.present || !complete_) return;
+  if (current_.ino == 0 || !current_.present || !current_.whole) return;
   const InodeItem& item = current_.item;
   for (const auto& [id, chunked] : current_.chunked) {
     if (chunked.seen == xattr_chunk_count(chunked.value_bytes)) continue;
@@ -239,7 +270,5 @@ void TreeScan::end_inode() {
                                                  current_.ino, current_.entries, item.entries));
   }
 }
-
-void TreeScan::finish() { end_inode(); }
 
 }  // namespace scalefs::diskfs
