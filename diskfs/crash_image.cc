@@ -53,6 +53,7 @@ void CrashImages::advance(uint64_t events) {
   SCALEFS_CHECK(events >= cut_);
   for (; cut_ < events; ++cut_) {
     RecordedEvent event = recording_.event(cut_);
+    if (cut_ == lost_) continue;
     if (event.kind != RecordedEvent::Kind::flush) {
       undecided_.push_back(cut_);
       continue;

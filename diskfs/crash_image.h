@@ -30,6 +30,8 @@ class CrashImages {
   // Sets the cut after the first `events` events; may only grow.
   void advance(uint64_t events);
   uint64_t cut() const { return cut_; }
+  // Event `event` never reaches the medium, flushed or not. Before advance() comes to it.
+  void lose(uint64_t event) { lost_ = event; }
   // Events before the cut that no flush covers, in order.
   const std::vector<uint64_t>& undecided() const { return undecided_; }
   // The image with the chosen sectors of undecided events. Discarded ranges that reached the medium
@@ -50,6 +52,7 @@ class CrashImages {
   const RecordingDevice& recording_;
   std::unique_ptr<MemoryDevice> durable_;
   uint64_t cut_ = 0;
+  uint64_t lost_ = UINT64_MAX;
   std::vector<uint64_t> undecided_;  // events before the cut that are not durable yet
 };
 

@@ -29,10 +29,16 @@ int FaultDevice::broken_block(BlockNo first, uint64_t count) const {
   return 0;
 }
 
+bool FaultDevice::is_beyond(BlockNo first, uint64_t count) const {
+  MutexLock lock(mutex_);
+  return first.v + count > end_;
+}
+
 Status FaultDevice::read(BlockNo first, Bytes to) {
   uint64_t count = to.size() / kBlockBytes;
   Fault fault = enter(Call::read, count);
   if (fault.at != 0) return Errno(fault.error);
+  if (is_beyond(first, count)) return Errno(EIO);
   int error = broken_block(first, count);
   if (error != 0) return Errno(error);
   return inner_.read(first, to);
@@ -41,6 +47,7 @@ Status FaultDevice::read(BlockNo first, Bytes to) {
 Status FaultDevice::write(BlockNo first, ConstBytes from) {
   uint64_t count = from.size() / kBlockBytes;
   Fault fault = enter(Call::write, count);
+  if (is_beyond(first, count)) return Errno(EIO);
   if (fault.at == 0) return inner_.write(first, from);
   switch (fault.kind) {
     case Fault::Kind::error: {
@@ -69,24 +76,28 @@ Status FaultDevice::write(BlockNo first, ConstBytes from) {
 Status FaultDevice::flush() {
   Fault fault = enter(Call::flush, 0);
   std::function<void()> hook;
+  bool lost = false;
   {
     MutexLock lock(mutex_);
     hook = flush_hook_;
+    lost = lose_flushes_;
   }
   if (hook) hook();
   if (fault.at != 0) return Errno(fault.error);
-  return inner_.flush();
+  return lost ? Status() : inner_.flush();
 }
 
 Status FaultDevice::discard(BlockNo first, uint64_t count) {
   Fault fault = enter(Call::discard, count);
   if (fault.at != 0) return Errno(fault.error);
+  if (is_beyond(first, count)) return Errno(EIO);
   return inner_.discard(first, count);
 }
 
 Status FaultDevice::write_zeroes(BlockNo first, uint64_t count) {
   Fault fault = enter(Call::zeroes, count);
   if (fault.at != 0) return Errno(fault.error);
+  if (is_beyond(first, count)) return Errno(EIO);
   return inner_.write_zeroes(first, count);
 }
 
@@ -117,6 +128,11 @@ void FaultDevice::lose_write(uint64_t nth) {
   add(fault, nth);
 }
 
+void FaultDevice::lose_flushes(bool on) {
+  MutexLock lock(mutex_);
+  lose_flushes_ = on;
+}
+
 void FaultDevice::misdirect_write(uint64_t nth, BlockNo to) {
   Fault fault;
   fault.call = Call::write;
@@ -139,11 +155,18 @@ void FaultDevice::fail_block(BlockNo block, int error) {
   broken_.emplace_back(block, error);
 }
 
+void FaultDevice::shrink(uint64_t blocks) {
+  MutexLock lock(mutex_);
+  end_ = blocks;
+}
+
 void FaultDevice::clear() {
   MutexLock lock(mutex_);
   faults_.clear();
   broken_.clear();
+  end_ = UINT64_MAX;
   tear_ = false;
+  lose_flushes_ = false;
 }
 
 void FaultDevice::set_flush_hook(std::function<void()> hook) {

@@ -4,9 +4,10 @@
 // Fault model. What the file system must survive with a clean error or a detected corruption:
 //   failed       a read, write, flush, discard or write_zeroes answers an errno; a failed write has
 //                written nothing, or half (set_tear_failed_writes)
-//   lost         a write answers ok and nothing is written
+//   lost         a write answers ok and nothing is written; all flushes answer ok and do nothing (lose_flushes)
 //   misdirected  a write answers ok and lands on other blocks
 //   corrupted    a write answers ok and one byte differs on the device
+//   shrunk       what lies behind the new end answers EIO, though block_count() stays what it was
 // Calls are counted a kind, from 1, over the life of the device; a fault names "the n-th from now".
 //
 // Thread safety: as BlockDevice; faults may be set while calls run.
@@ -43,12 +44,15 @@ class FaultDevice : public BlockDevice {
   // A failing write leaves the first half of its blocks (rounded down) written.
   void set_tear_failed_writes(bool on);
   void lose_write(uint64_t nth);
+  void lose_flushes(bool on);
   // The write goes to `to` instead; it must fit there.
   void misdirect_write(uint64_t nth, BlockNo to);
   // Byte `offset` of the write (clamped into it) is xored with `mask`.
   void corrupt_write(uint64_t nth, size_t offset, std::byte mask);
   // Every read that includes `block` answers `error` until clear().
   void fail_block(BlockNo block, int error);
+  // Every call that touches a block from `blocks` on answers EIO until clear(); a write has written nothing.
+  void shrink(uint64_t blocks);
   // Takes back every fault; counters and hooks stay.
   void clear();
   // Called at the begin of every flush, before the inner one, with no lock held. May block.
@@ -75,6 +79,7 @@ class FaultDevice : public BlockDevice {
   // Counts the call and returns the fault that applies to it; Fault::at is 0 when none does.
   Fault enter(Call call, uint64_t blocks);
   int broken_block(BlockNo first, uint64_t count) const;
+  bool is_beyond(BlockNo first, uint64_t count) const;
 
   BlockDevice& inner_;
   mutable Mutex mutex_;
@@ -83,7 +88,9 @@ class FaultDevice : public BlockDevice {
   std::array<uint64_t, kCalls> calls_ GUARDED_BY(mutex_) = {};
   std::array<uint64_t, kCalls> blocks_ GUARDED_BY(mutex_) = {};
   std::function<void()> flush_hook_ GUARDED_BY(mutex_);
+  uint64_t end_ GUARDED_BY(mutex_) = UINT64_MAX;
   bool tear_ GUARDED_BY(mutex_) = false;
+  bool lose_flushes_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace scalefs::diskfs

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/aligned_buffer.h"
+#include "base/canary.h"
 #include "diskfs/batch_scan.h"
 #include "diskfs/journal_reader.h"
 
@@ -88,6 +89,7 @@ Status Recovery::look_behind() {
 }
 
 Result<bool> Recovery::data_is_whole(ConstBytes payload) {
+  if (canary(Canary::data_checksum_ignored)) return true;
   AlignedBuffer buffer;
   bool whole = true;
   const Status read = visit_extents(

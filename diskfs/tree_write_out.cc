@@ -1,6 +1,7 @@
 // TreeWriter: giving the changed nodes their blocks and writing them.
 #include <algorithm>
 
+#include "base/canary.h"
 #include "diskfs/tree_writer_node.h"
 
 namespace scalefs::diskfs {
@@ -30,6 +31,12 @@ Status TreeWriter::place(std::vector<Sealed>* order, const Allocate& allocate,
                          std::vector<BlockRun>* used) {
   size_t placed = 0;
   while (placed < order->size()) {
+    if (canary(Canary::freed_block_reused) && !replaced_.empty()) {
+      BlockRun& old = replaced_.back();
+      (*order)[placed++].block = BlockNo(old.first.v + --old.count);
+      if (old.count == 0) replaced_.pop_back();
+      continue;
+    }
     SCALEFS_TRY(const BlockRun run, allocate(order->size() - placed));
     SCALEFS_CHECK(run.count > 0 && run.count <= order->size() - placed);
     used->push_back(run);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/canary.h"
 #include "memfs/file_access.h"
 
 namespace scalefs::memfs {
@@ -24,6 +25,7 @@ const SampledPage* find_sample(std::span<const SampledPage> samples, uint64_t pa
 // The first byte at or beyond logged_size_ that no record carries, at the most `size`. `carried` are in the
 // record that is being made, which covers their bytes even where they are dirty again.
 uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> carried) {
+  if (canary(Canary::size_before_data)) return size;
   const uint64_t logged = std::min(node_.logged_size_.load(relaxed), size);
   const uint64_t first = logged >> kBlockShift;
   const uint64_t last = pages_of(size);

@@ -1,5 +1,8 @@
 #include "volume/commit_pipeline.h"
 
+#include <dirent.h>
+
+#include "base/canary.h"
 #include "base/log.h"
 
 namespace scalefs::volume {
@@ -8,6 +11,24 @@ namespace {
 
 // Of one set_mnode_mark operation, at the most.
 constexpr size_t kMarkBytes = 12;
+
+// Canary::rename_in_two: each rename of a file to a new name as a link and an unlink.
+void part_renames(std::vector<std::unique_ptr<oplog::LogEntry>>* entries) {
+  for (size_t i = 0; i < entries->size(); ++i) {
+    auto& unlink = static_cast<memfs::OpRecord&>(*(*entries)[i]);
+    const auto* found = std::get_if<memfs::RenameOp>(&unlink.op);
+    if (found == nullptr || found->moved_type == DT_DIR || found->replaced || found->whiteout) continue;
+    const memfs::RenameOp op = *found;
+    auto link = std::make_unique<memfs::OpRecord>();
+    link->stamp = unlink.stamp;
+    link->slot = unlink.slot + 1;  // another call's, for split_points
+    link->mtime_ns = unlink.mtime_ns;
+    link->ctime_ns = unlink.ctime_ns;
+    link->op = memfs::LinkOp{op.target_parent, op.target_name, op.moved, op.moved_type};
+    unlink.op = memfs::UnlinkOp{op.source_parent, op.source_name, op.moved, op.moved_type};
+    entries->insert(entries->begin() + static_cast<ptrdiff_t>(i++), std::move(link));
+  }
+}
 
 }  // namespace
 
@@ -58,6 +79,7 @@ Status CommitPipeline::commit_cut() {
   {
     MutexLock lock(flight_mutex_);
     cut = log_.cut();
+    if (canary(Canary::rename_in_two)) part_renames(&cut.entries);
     for (const auto& record : cut.entries) {
       ++in_flight_.records;
       in_flight_.bytes += record->cost_bytes;
@@ -67,8 +89,8 @@ Status CommitPipeline::commit_cut() {
   // What the translation finds used joins the next cut.
   const MnodeMarks::Marks marks = marks_.pending();
   const size_t marks_bytes = marks.size() * kMarkBytes;
-  const size_t bytes_max = disk_.batch_bytes_max();
-  const auto ends = Translator::split_points(cut.entries, bytes_max - marks_bytes);
+  const size_t bytes_max = canary(Canary::rename_in_two) ? 1 : disk_.batch_bytes_max() - marks_bytes;
+  const auto ends = Translator::split_points(cut.entries, bytes_max);
   if (ends.empty()) SCALEFS_TRY_VOID(commit_marks(marks));
   size_t start = 0;
   for (const size_t end : ends) {

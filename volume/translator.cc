@@ -1,5 +1,6 @@
 #include "volume/translator.h"
 
+#include "base/canary.h"
 #include "volume/net_effect.h"
 #include "volume/record_visitor.h"
 
@@ -35,7 +36,9 @@ class Emitter {
                                object.born ? Translation::Fate::born : Translation::Fate::changed});
       }
       const bool orphan = object.item.nlink == 0;
-      if (orphan && !object.was_orphan) to_->batch.put_orphan(object.ino);
+      if (orphan && !object.was_orphan && !canary(Canary::orphan_not_recorded)) {
+        to_->batch.put_orphan(object.ino);
+      }
       if (!orphan && object.was_orphan) to_->batch.del_orphan(object.ino);
     }
   }

@@ -18,20 +18,23 @@ std::string line_of(const std::string& path, ModelId id, uint32_t mode, uint32_t
   return line + "\n";
 }
 
-void describe_model(const ModelFs& model, const std::string& path, ModelId id, std::string* text) {
+}  // namespace
+
+void CrashOracle::describe(const ModelFs& model, const std::string& path, ModelId id,
+                           std::string* text) const {
   const ModelNode& node = model.node(id);
+  uint32_t links = view_.shared.contains(path) ? 0 : node.nlink;
   *text += line_of(path, node.nlink && node.mode != 0020000 ? id : 0, node.mode, node.uid, node.gid,
-                   node.nlink, node.rdev, node.is_link() ? node.data : "", node.xattrs);
+                   links, node.rdev, node.is_link() ? node.data : "", node.xattrs);
   for (const auto& [name, child] : node.children) {
-    describe_model(model, path + "/" + name, child, text);
+    std::string below = path + "/" + name;
+    if (looked_at(below)) describe(model, below, child, text);
   }
 }
 
-}  // namespace
-
-std::string CrashOracle::describe(const ModelFs& model) {
+std::string CrashOracle::describe(const ModelFs& model) const {
   std::string text;
-  describe_model(model, "", 1, &text);
+  describe(model, "", 1, &text);
   return text;
 }
 
@@ -41,6 +44,11 @@ void CrashOracle::observe(const History& history, uint64_t events_before, uint64
     if (const MnodeNo* mnode = history.known(id)) known[id] = *mnode;
   }
   observe(history.model(), known, events_before, events_after);
+}
+
+void CrashOracle::withdraw() {
+  durable_now_.clear();
+  renamed_now_ = 0;
 }
 
 void CrashOracle::observe(const ModelFs& model, const std::map<ModelId, MnodeNo>& known,
@@ -98,7 +106,8 @@ std::string CrashOracle::describe_object(volume::Volume& volume, const std::stri
     }
     (*files)[id] = {path, data};
   }
-  return line_of(path, id, attr.mode, attr.uid, attr.gid, attr.nlink, attr.rdev, target, xattrs);
+  uint32_t links = view_.shared.contains(path) ? 0 : attr.nlink;
+  return line_of(path, id, attr.mode, attr.uid, attr.gid, links, attr.rdev, target, xattrs);
 }
 
 std::string CrashOracle::describe(volume::Volume& volume, std::map<ModelId, Found>* files,
@@ -121,6 +130,7 @@ std::string CrashOracle::describe(volume::Volume& volume, std::map<ModelId, Foun
     if (!status.ok()) *error = fmt::format("{}: readdir: errno {}", path, status.code());
     for (const auto& [name, child] : names) {
       if (!error->empty()) return;
+      if (!looked_at(path + "/" + name)) continue;
       auto entry = fs.lookup(mnode, name);
       if (!entry.ok()) {
         *error = fmt::format("{}/{}: lookup: errno {}", path, name, entry.code());
@@ -182,6 +192,23 @@ std::pair<size_t, size_t> CrashOracle::calls_at(uint64_t events) const {
 
 std::string CrashOracle::check(volume::Volume& recovered, uint64_t events,
                                std::string* seen) const {
+  size_t lower = 0;
+  size_t upper = 0;
+  for (size_t i = 0; i < calls_.size(); i++) {
+    if (calls_[i].events_before < events) upper = i;
+    if (!calls_[i].durable.empty() && calls_[i].events_after <= events) lower = i;
+  }
+  auto promised = [events](const CallInfo& call) { return call.events_after <= events; };
+  return check_between(recovered, lower, std::max(upper, lower), promised, seen);
+}
+
+std::string CrashOracle::check_unpromised(volume::Volume& recovered) const {
+  return check_between(recovered, 0, calls_.size() - 1, [](const CallInfo&) { return false; }, nullptr);
+}
+
+std::string CrashOracle::check_between(volume::Volume& recovered, size_t lower, size_t upper,
+                                       const std::function<bool(const CallInfo&)>& promised,
+                                       std::string* seen) const {
   std::map<ModelId, Found> files;
   std::string error;
   std::string names = describe(recovered, &files, &error);
@@ -191,13 +218,6 @@ std::string CrashOracle::check(volume::Volume& recovered, uint64_t events,
     for (const auto& [id, file] : files) *seen += fmt::format("#{} {}\n", id, file.data);
   }
 
-  size_t lower = 0;
-  size_t upper = 0;
-  for (size_t i = 0; i < calls_.size(); i++) {
-    if (calls_[i].events_before < events) upper = i;
-    if (!calls_[i].durable.empty() && calls_[i].events_after <= events) lower = i;
-  }
-  upper = std::max(upper, lower);
   size_t match = SIZE_MAX;
   for (size_t i = lower; i <= upper && match == SIZE_MAX; i++) {
     if (calls_[i].names == names) match = i;
@@ -214,7 +234,7 @@ std::string CrashOracle::check(volume::Volume& recovered, uint64_t events,
     for (size_t i = 0; i <= upper; i++) {
       bool fsynced = std::any_of(calls_[i].durable.begin(), calls_[i].durable.end(),
                                  [&](ModelId durable) { return durable == 0 || durable == id; });
-      if (fsynced && calls_[i].events_after <= events) since = i;
+      if (fsynced && promised(calls_[i])) since = i;
       if (calls_[i].renamed_over == id && i <= match) since = std::max(since, i);
     }
     if (auto wrong = check_file(id, file.second, since, upper); !wrong.empty()) return wrong;

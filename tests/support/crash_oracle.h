@@ -11,7 +11,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,12 @@ namespace scalefs::testing {
 
 class CrashOracle {
  public:
+  // A part of the tree that others do not change. Before the first call.
+  struct View {
+    std::function<bool(const std::string& path)> looked_at;  // of each name; none: all
+    std::set<std::string> shared;  // directories in which others make directories: their link count is theirs too
+  };
+  void look_only_at(View view) { view_ = std::move(view); }
   // After every call of the history. `events_before` and `events_after`: device events when the call
   // began and when it returned.
   void observe(const History& history, uint64_t events_before, uint64_t events_after);
@@ -29,6 +37,8 @@ class CrashOracle {
                uint64_t events_before, uint64_t events_after);
   // An fsync of `id` (0: a sync) was part of the call that is observed next.
   void durable(ModelId id) { durable_now_.push_back(id); }
+  // The call that is observed next was refused: it made nothing durable and renamed nothing.
+  void withdraw();
   // The call that is observed next renames over a name; `moved` gets it.
   void renamed_over(ModelId moved) { renamed_now_ = moved; }
 
@@ -36,6 +46,8 @@ class CrashOracle {
   // of them, else what is wrong.
   // `*seen`: all that was looked at, to be compared with another recovery.
   std::string check(volume::Volume& recovered, uint64_t events, std::string* seen = nullptr) const;
+  // The same without a promise kept: any state that the calls went through will do.
+  std::string check_unpromised(volume::Volume& recovered) const;
   // The calls that had returned and those that had begun after `events` events: two equal images with
   // equal numbers are allowed the same states.
   std::pair<size_t, size_t> calls_at(uint64_t events) const;
@@ -57,7 +69,13 @@ class CrashOracle {
     std::string path;
     std::string data;
   };
-  static std::string describe(const ModelFs& model);
+  // The states after calls lower..upper are allowed; `promised` tells whether a call's fsync counts.
+  std::string check_between(volume::Volume& recovered, size_t lower, size_t upper,
+                            const std::function<bool(const CallInfo&)>& promised,
+                            std::string* seen) const;
+  bool looked_at(const std::string& path) const { return !view_.looked_at || view_.looked_at(path); }
+  std::string describe(const ModelFs& model) const;
+  void describe(const ModelFs& model, const std::string& path, ModelId id, std::string* text) const;
   std::string describe(volume::Volume& volume, std::map<ModelId, Found>* files,
                        std::string* error) const;
   std::string describe_object(volume::Volume& volume, const std::string& path,
@@ -67,6 +85,7 @@ class CrashOracle {
   bool block_allowed(const std::vector<Version>& versions, const std::string& data, size_t block,
                      size_t since, size_t upto) const;
 
+  View view_;
   std::vector<CallInfo> calls_;
   std::map<ModelId, std::vector<Version>> versions_;
   std::map<uint64_t, ModelId> ids_;  // by mnode number

@@ -2,11 +2,12 @@
 // text is what a failure prints and what repeats it:
 //   create P, mkdir P, symlink P, setxattr P, unlink P, rmdir P, link P Q, rename P Q,
 //   write P offset length, append P length, truncate P size, fallocate P offset length,
-//   punch P offset length, fsync P, fdatasync P, sync; steps of the engine: writeback, commit,
-//   checkpoint. Calls are separated by "; ". A call whose path does not exist is left out.
+//   punch P offset length, fsync P, fdatasync P, sync; read P, list P, compared with the reference; steps of the engine: writeback, commit,
+//   checkpoint; core N: the calls that follow are made on that core. Calls are separated by "; ". A call whose path does not exist is left out.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,6 @@ enum class CrashCanary {
   fsync_without_commit,  // an fsync returns without having done anything
   rename_in_two,         // a rename becomes a link and an unlink, with a commit between
   size_before_data,      // an append makes its size durable before its data
-  flushed_write_lost,    // the medium loses a write that a flush covered
 };
 
 class CrashScript {
@@ -30,6 +30,18 @@ class CrashScript {
   CrashScript(volume::Volume& volume, const diskfs::RecordingDevice& recording,
               CrashCanary canary = CrashCanary::none);
   ~CrashScript();
+
+  // From now on calls may answer one of these instead, if they then have done nothing; an fsync that does
+  // promises nothing.
+  void tolerate(std::set<int> errors) { tolerated_ = std::move(errors); }
+  // Says what is compared; before begin().
+  void look_only_at(CrashOracle::View view) { view_ = std::move(view); }
+  // Calls that did.
+  uint64_t refused() const { return refused_; }
+  // The volume was mounted again: paths are looked up in it, each when it is first used.
+  void remounted(volume::Volume& volume);
+  // Compares the volume with what the calls so far have made of it: exactly that. Empty when it is.
+  std::string compare() const;
 
   // The small tree that every script starts from, durable. Not watched.
   std::string prepare();
@@ -50,16 +62,25 @@ class CrashScript {
   int rename_call(const Place& from, const Place& to, int* want);
   int data_call(const std::vector<std::string>& words, ModelId file);
   int object_call(const std::string& verb, ModelId id);
-  Place place(const std::string& path) const;
+  int read_call(ModelId id);
+  int list_call(const std::string& path, ModelId id);
+  bool needs_room(const std::vector<std::string>& words, ModelId id) const;
+  Place place(const std::string& path);
+  int look_up(ModelId dir, const std::string& name, ModelId id);
   std::string bytes(size_t size);
   MnodeNo mnode(ModelId id) const { return mnodes_.at(id); }
   void adopt(ModelId id, MnodeNo mnode);
 
-  volume::Volume& volume_;
+  volume::Volume* volume_;
   const diskfs::RecordingDevice& recording_;
   CrashCanary canary_;
   ModelFs model_;
   std::map<ModelId, MnodeNo> mnodes_;
+  std::set<ModelId> unknown_;  // not looked up since the last mount
+  int lookup_error_ = 0;       // of the path that is being resolved
+  std::set<int> tolerated_;
+  uint64_t refused_ = 0;
+  CrashOracle::View view_;
   CrashOracle oracle_;
   uint64_t writes_ = 0;
 };

@@ -9,7 +9,9 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "diskfs/fault_device.h"
 #include "tests/crash/explorer/judge.h"
+#include "tests/support/skewed_cores.h"
 #include "tests/support/volumes.h"
 
 namespace scalefs::testing {
@@ -23,6 +25,7 @@ struct Explorer::Run {
   std::unique_ptr<MemoryDevice> start;
   diskfs::RecordingDevice recording{*medium};
   CrashOracle oracle;
+  uint64_t script_events = 0;     // when the script's last call had returned
   std::vector<uint64_t> touched;  // blocks
   std::set<std::tuple<uint64_t, size_t, size_t>> seen;
   Random random{0};
@@ -30,15 +33,15 @@ struct Explorer::Run {
 
 std::string Explorer::record(const std::string& script, Run* run) {
   run->random = Random(siphash24(HashKey{options_.seed, 0x65787031}, script));
-  IdleFlush idle(run->recording);
-  diskfs::BlockDevice* device = &run->recording;
-  if (options_.canary == CrashCanary::flush_left_out) device = &idle;
+  SkewedCores cores(4, options_.seed);
+  diskfs::FaultDevice device(run->recording);
+  device.lose_flushes(options_.canary == CrashCanary::flush_left_out);
   volume::VolumeOptions options;
   options.threads = false;
   options.cache_bytes = 4u << 20;
   if (run->random.percent(50)) options.inline_bytes_max = 0;
   std::string why;
-  auto volume = volume::Volume::mount(*device, options, &why);
+  auto volume = volume::Volume::mount(device, options, &why);
   if (!volume.ok()) return "mount: " + why;
   CrashScript calls(**volume, run->recording, options_.canary);
   if (auto wrong = calls.prepare(); !wrong.empty()) return wrong;
@@ -46,6 +49,7 @@ std::string Explorer::record(const std::string& script, Run* run) {
   run->recording.forget();
   calls.begin();
   if (auto wrong = calls.run(script); !wrong.empty()) return wrong;
+  run->script_events = run->recording.event_count();
   // What the engine does by itself afterwards, a checkpoint last.
   while ((*volume)->step_writeback()) {
   }
@@ -125,18 +129,8 @@ std::string Explorer::explore(const std::string& script) {
   Run run;
   if (auto wrong = record(script, &run); !wrong.empty()) return wrong;
   CrashImages images(*run.start, run.recording);
-  uint64_t lost = UINT64_MAX;  // canary: this event, flushed or not, never reaches the medium
-  if (options_.canary == CrashCanary::flushed_write_lost) lost = run.random.below(4);
   for (uint64_t cut = 0; cut <= run.recording.event_count(); cut++) {
     images.advance(cut);
-    if (lost < cut) {
-      // All flushed but one: the oracle is asked about the cut, the medium about the event.
-      CrashImages before(*run.start, run.recording);
-      before.advance(lost);
-      auto image = before.build(CrashImages::keep_none());
-      auto wrong = judged_as(*image, run, cut, false);
-      if (!wrong.empty()) return wrong;
-    }
     const auto& open = images.undecided();
     std::vector<std::pair<std::string, CrashImages::KeepSector>> choices;
     choices.emplace_back("all kept", CrashImages::keep_all());
@@ -171,6 +165,22 @@ std::string Explorer::explore(const std::string& script) {
     }
   }
   return "";
+}
+
+Explorer::Lost Explorer::lose_each_write(const std::string& script) {
+  Run run;
+  if (!record(script, &run).empty()) return {};
+  Lost lost;
+  for (uint64_t event = 0; event < run.script_events; event++) {
+    if (run.recording.event(event).kind != RecordedEvent::Kind::write) continue;
+    CrashImages images(*run.start, run.recording);
+    images.lose(event);
+    images.advance(run.script_events);
+    auto image = images.build(CrashImages::keep_all());
+    lost.writes++;
+    lost.found += judged_as(*image, run, run.script_events, false).empty() ? 0 : 1;
+  }
+  return lost;
 }
 
 std::string Explorer::explore_forbidden(const std::string& script) {

@@ -33,6 +33,12 @@ class Explorer {
   // Offers the judge states that are not allowed: everything of the script lost, and a byte changed in
   // /f behind its last sync. Empty when it finds both, as explore() finds nothing.
   std::string explore_forbidden(const std::string& script);
+  // Each write of the script alone lost, though a flush covers it, and the power cut when the script's last call
+  // has returned: in how many states that is seen.
+  struct Lost {
+    uint64_t writes = 0, found = 0;
+  };
+  Lost lose_each_write(const std::string& script);
 
   uint64_t judged() const { return judged_; }
   uint64_t distinct() const { return distinct_.size(); }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "diskfs/crash_image.h"
+#include "diskfs/fault_device.h"
 #include "diskfs/recording_device.h"
 #include "tests/crash/explorer/judge.h"
 #include "tests/support/seeds.h"
@@ -42,12 +43,11 @@ void record_history(uint64_t seed, uint64_t calls, Canary canary, Recorded* reco
   recorded->start = formatted_device(16u << 20);
   recorded->medium = recorded->start->clone();
   recorded->recording = std::make_unique<diskfs::RecordingDevice>(*recorded->medium);
-  IdleFlush idle(*recorded->recording);
-  diskfs::BlockDevice* device = recorded->recording.get();
-  if (canary == Canary::flush_left_out) device = &idle;
+  diskfs::FaultDevice device(*recorded->recording);
+  device.lose_flushes(canary == Canary::flush_left_out);
   Random random(seed ^ 0xc4a5);
   std::string why;
-  auto volume = volume::Volume::mount(*device, options_of(random), &why);
+  auto volume = volume::Volume::mount(device, options_of(random), &why);
   ASSERT_TRUE(volume.ok()) << why;
 
   HistoryOptions options;

@@ -99,5 +99,28 @@ TEST_F(FaultDeviceTest, DiscardAndZeroesFailToo) {
   EXPECT_EQ(device_.write_zeroes(BlockNo(1), 1).code(), ENOSPC);
 }
 
+TEST_F(FaultDeviceTest, LosesFlushesAndEndsEarly) {
+  int flushed = 0;
+  FaultDevice inner(memory_);
+  inner.set_flush_hook([&] { ++flushed; });
+  FaultDevice outer(static_cast<BlockDevice&>(inner));
+  outer.lose_flushes(true);
+  EXPECT_TRUE(outer.flush().ok());
+  EXPECT_EQ(flushed, 0);
+  outer.shrink(10);
+  EXPECT_TRUE(outer.write(BlockNo(8), filled(3, 2)).ok());
+  EXPECT_EQ(outer.write(BlockNo(9), filled(4, 2)).code(), EIO);
+  EXPECT_EQ(at(9), filled(3));
+  std::vector<std::byte> got(kBlockBytes);
+  EXPECT_EQ(outer.read(BlockNo(10), got).code(), EIO);
+  EXPECT_EQ(outer.write_zeroes(BlockNo(20), 1).code(), EIO);
+  EXPECT_EQ(outer.discard(BlockNo(10), 1).code(), EIO);
+  EXPECT_EQ(outer.block_count(), 64u);
+  outer.clear();
+  EXPECT_TRUE(outer.flush().ok());
+  EXPECT_EQ(flushed, 1);
+  EXPECT_TRUE(outer.read(BlockNo(10), got).ok());
+}
+
 }  // namespace
 }  // namespace scalefs::diskfs
