@@ -26,6 +26,7 @@ struct MountOptions {
   bool read_only = false;        // recovery then happens in memory, over an overlay
   size_t node_cache_bytes = 32u << 20;
   bool discard = false;
+  bool metadata_image = false;   // takes one too (tools); its names are not what they say
 };
 
 struct VolumeInfo {
@@ -61,7 +62,7 @@ class DiskFs {
  public:
   // Takes the newest valid superblock, replays the journal behind it (P8), and unless read_only makes
   // a superblock with a new mount epoch durable. On error `*why` is a sentence for the operator.
-  // Errors: EINVAL (not scalefs), ENOTSUP (newer format or unknown incompatible feature), EUCLEAN
+  // Errors: EINVAL (not scalefs), ENOTSUP (newer format, unknown incompatible feature, a metadata image), EUCLEAN
   // (damaged), EIO, EROFS. The device must outlive the DiskFs.
   static Result<std::unique_ptr<DiskFs>> mount(BlockDevice& device, const MountOptions& options,
                                                std::string* why);

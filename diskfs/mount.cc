@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "diskfs/batch_scan.h"
 #include "diskfs/diskfs_impl.h"
+#include "diskfs/stand_in.h"
 
 namespace scalefs::diskfs {
 
@@ -39,6 +40,10 @@ Result<std::unique_ptr<DiskFs>> DiskFs::mount(BlockDevice& device, const MountOp
   if (!counters_plausible(*sb)) {
     *why = "the superblock's counters are impossible";
     return Errno(EUCLEAN);
+  }
+  if (is_metadata_image(*sb) && !options.metadata_image) {
+    *why = "this is a metadata image, made by scalefs-image: it has no data, and names that stand for others";
+    return Errno(ENOTSUP);
   }
   if (!options.read_only && (device.read_only() || must_mount_read_only(*sb))) {
     *why = device.read_only() ? "the device is read-only"

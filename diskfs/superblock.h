@@ -34,7 +34,9 @@ inline constexpr size_t kLabelBytesMax = 64;
 // unknown ro_compat bit is mounted read-only, unknown compat bits are kept.
 inline constexpr uint64_t kKnownCompat = 0;
 inline constexpr uint64_t kKnownRoCompat = 0;
-inline constexpr uint64_t kKnownIncompat = 0;
+// A metadata image: stand_in.h. For tools; no mount takes it.
+inline constexpr uint64_t kIncompatImage = uint64_t{1} << 63;
+inline constexpr uint64_t kKnownIncompat = kIncompatImage;
 
 // Bits of Superblock::state.
 inline constexpr uint32_t kStateClean = 1;    // unmounted in order: the journal holds nothing more

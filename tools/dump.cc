@@ -10,6 +10,7 @@
 #include "diskfs/journal_reader.h"
 #include "diskfs/overlay_device.h"
 #include "diskfs/recovery.h"
+#include "diskfs/stand_in.h"
 #include "diskfs/superblock_scan.h"
 #include "tools/console.h"
 #include "tools/dump_batch.h"
@@ -63,7 +64,9 @@ void Dump::replay() {
   overlay_ = std::make_unique<diskfs::OverlayDevice>(*device_);
   if (options_.checkpoint_only) return;
   std::string why;
-  auto fs = diskfs::DiskFs::mount(*overlay_, {}, &why);
+  diskfs::MountOptions how;
+  how.metadata_image = true;
+  auto fs = diskfs::DiskFs::mount(*overlay_, how, &why);
   if (fs.ok()) {
     const auto sb = diskfs::read_newest_superblock(*overlay_, &why);
     if (sb.ok()) {
@@ -90,6 +93,7 @@ int Dump::show_super() {
       {"feature_compat", sb_.feature_compat},
       {"feature_ro_compat", sb_.feature_ro_compat},
       {"feature_incompat", sb_.feature_incompat},
+      {"metadata_image", is_metadata_image(sb_)},
       {"block_bytes", kBlockBytes},
       {"blocks", g.block_count},
       {"group_blocks", g.group_blocks},

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "diskfs/items.h"
+#include "diskfs/stand_in.h"
 #include "diskfs/tree_walk.h"
 #include "tools/dump.h"
 #include "tools/dump_batch.h"
@@ -101,6 +102,13 @@ int TreeDump::unreadable(Ino ino, const char* what) {
   return console_.say(kDumpDamaged, "inode {}: {} cannot be read", ino.v, what);
 }
 
+// Those among which the name is, if it is there. In a metadata image its hash is not known.
+Result<std::vector<diskfs::Dirent>> TreeDump::entries_of(Ino dir, const std::string& name) {
+  if (!is_metadata_image(sb_)) return reader_.dirents(dir, siphash24(sb_.hash_key, name));
+  SCALEFS_TRY(auto range, reader_.list(dir, 0, SIZE_MAX));
+  return std::move(range.entries);
+}
+
 std::optional<Ino> TreeDump::resolve(const std::string& target, int* code) {
   uint64_t number = 0;
   const char* end = target.data() + target.size();
@@ -118,7 +126,7 @@ std::optional<Ino> TreeDump::resolve(const std::string& target, int* code) {
     const std::string name = target.substr(from, slash - from);
     from = slash + 1;
     if (name.empty()) continue;
-    const auto entries = reader_.dirents(at, siphash24(sb_.hash_key, name));
+    const auto entries = entries_of(at, name);
     if (!entries.ok()) {
       *code = unreadable(at, "its directory");
       return std::nullopt;

@@ -26,6 +26,7 @@ class TreeDump {
 
  private:
   // None: it was said why, `*code` is the exit code. find() reads its attributes too.
+  Result<std::vector<diskfs::Dirent>> entries_of(Ino dir, const std::string& name);
   std::optional<Ino> resolve(const std::string& target, int* code);
   std::optional<Ino> find(const std::string& target, diskfs::InodeItem* item, int* code);
   int unreadable(Ino ino, const char* what);

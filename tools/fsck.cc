@@ -7,6 +7,7 @@
 #include "diskfs/check/repair.h"
 #include "diskfs/check/scrub.h"
 #include "diskfs/file_device.h"
+#include "diskfs/stand_in.h"
 #include "diskfs/superblock_scan.h"
 #include "tools/console.h"
 #include "tools/json_text.h"
@@ -39,7 +40,7 @@ class Fsck {
   diskfs::CheckOptions how_to_check() {
     return {options_.threads, [this](uint64_t done, uint64_t total) { bar_.update(done, total); }};
   }
-  bool may_write() const { return !options_.read_only && !device_->read_only(); }
+  bool may_write() const { return !options_.read_only && !device_->read_only() && !image_; }
   bool confirm(const diskfs::RepairLog& log);
   void tell(const Findings& findings, const char* before, std::string* json);
   void summary(const diskfs::CheckReport& report);
@@ -58,6 +59,7 @@ class Fsck {
   Console console_;
   ProgressBar bar_;
   std::unique_ptr<diskfs::FileDevice> device_;
+  bool image_ = false;  // metadata alone: there is nothing to repair, and no data
   // For --json.
   std::string reason_, json_findings_, json_done_, json_lost_, json_data_, json_summary_;
   uint64_t replayed_ = 0;
@@ -195,6 +197,7 @@ int Fsck::check_and_repair() {
   auto report = check("checking");
   if (!report.ok()) return kFsckOperational;
   tell(report->findings, "", &json_findings_);
+  image_ = is_metadata_image(report->superblock);
   if (report->findings.clean()) {
     const int code = replay(*report);
     summary(*report);
@@ -205,6 +208,10 @@ int Fsck::check_and_repair() {
 }
 
 int Fsck::scrub() {
+  if (image_) {
+    print("{}: a metadata image has no data\n", options_.path);
+    return kFsckClean;
+  }
   bar_.begin(3, "reading data");
   std::string why;
   auto report = diskfs::scrub_volume(*device_, how_to_check(), &why);

@@ -89,7 +89,9 @@ void check_checkpoint(BlockDevice& device, const CheckOptions& options, CheckRep
 // Brings the batches into an overlay. False when the checkpoint as it is must do.
 bool replay(OverlayDevice& overlay, CheckReport* report) {
   std::string why;
-  auto fs = DiskFs::mount(overlay, {}, &why);
+  MountOptions options;
+  options.metadata_image = true;
+  auto fs = DiskFs::mount(overlay, options, &why);
   if (fs.ok()) {
     auto sb = read_newest_superblock(overlay, &why);
     if (sb.ok()) {

@@ -92,14 +92,14 @@ void TreeScanResult::add(TreeScanResult&& more) {
 TreeScanResult scan_tree(NodeStore& store, const Superblock& sb, BlockRefs& refs, size_t workers,
                          const std::function<void(uint64_t inodes)>& progress) {
   TreeScanResult all;
-  TreeScan spine(sb.hash_key, refs, all);
+  TreeScan spine(sb, refs, all);
   auto parts = split_tree(store, sb.root, spine);
   SCALEFS_CHECK(parts.ok());  // the height was checked with the superblock
   std::vector<TreeScanResult> results(parts->size());
   Mutex progress_mutex;
   uint64_t inodes = 0;
   share_work(workers, parts->size(), [&](size_t, size_t index) {
-    TreeScan scan(sb.hash_key, refs, results[index]);
+    TreeScan scan(sb, refs, results[index]);
     scan_part(store, *parts, index, scan);
     if (!progress) return;
     MutexLock lock(progress_mutex);

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
 #include "diskfs/batch_format.h"
+#include "diskfs/stand_in.h"
 
 namespace scalefs::diskfs {
 
@@ -182,7 +182,7 @@ bool TreeScan::dirent_item(const Key& key, ConstBytes value) {
   }
   for (const Dirent& entry : entries) {
     ++current_.entries;
-    if (siphash24(key_, entry.name) != key.offset) {
+    if (!dirent_has_hash(sb_, entry.name, key.offset)) {
       findings_.add(Code::dirent_hash, fmt::format("directory {}: the entry of inode {} stands "
                                                    "under the hash of another name",
                                                    key.ino, entry.target.ino.v));
@@ -221,7 +221,7 @@ bool TreeScan::xattr_item(const Key& key, ConstBytes value) {
   std::vector<XattrRecord> records;
   if (!decode_xattrs(value, &records).ok()) return false;
   for (const XattrRecord& record : records) {
-    if (siphash24(key_, record.name) != key.offset) {
+    if (!xattr_has_hash(sb_, record.name, key.offset)) {
       findings_.add(Code::xattr_hash, fmt::format("inode {}: an attribute stands under the hash of "
                                                   "another name",
                                                   key.ino));

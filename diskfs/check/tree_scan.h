@@ -46,8 +46,8 @@ TreeScanResult scan_tree(NodeStore& store, const Superblock& sb, BlockRefs& refs
 class TreeScan final : public TreeWalkVisitor {
  public:
   // All must outlive the scan.
-  TreeScan(const HashKey& key, BlockRefs& refs, TreeScanResult& to)
-      : key_(key), refs_(refs), to_(to), findings_(to.findings), table_(to.table) {}
+  TreeScan(const Superblock& sb, BlockRefs& refs, TreeScanResult& to)
+      : sb_(sb), refs_(refs), to_(to), findings_(to.findings), table_(to.table) {}
 
   // Which part it is; before its nodes.
   void begin(const KeyRange& range);
@@ -95,7 +95,7 @@ class TreeScan final : public TreeWalkVisitor {
   void chunk_item(const Key& key, ConstBytes value);
   void check_attributes(const InodeItem& item);
 
-  const HashKey key_;
+  const Superblock& sb_;
   BlockRefs& refs_;
   TreeScanResult& to_;
   Findings& findings_;

@@ -104,7 +104,7 @@ std::vector<std::string> in_one_piece(BlockDevice& device) {
   NodeStore store(device, sb->uuid.data(), sb->hash_key);
   TreeScanResult result;
   result.findings = Findings(UINT64_MAX);
-  TreeScan scan(sb->hash_key, refs, result);
+  TreeScan scan(*sb, refs, result);
   EXPECT_TRUE(walk_tree(store, sb->root, scan).ok());
   scan.finish();
   std::vector<std::string> lines = lines_of(result.findings);
@@ -140,7 +140,7 @@ TEST_F(CheckThreads, TheTreeHasParts) {
   NodeStore store(*sound_, sb->uuid.data(), sb->hash_key);
   BlockRefs refs(sb->geometry);
   TreeScanResult result;
-  TreeScan spine(sb->hash_key, refs, result);
+  TreeScan spine(*sb, refs, result);
   const auto parts = split_tree(store, sb->root, spine);
   ASSERT_TRUE(parts.ok());
   EXPECT_GE(parts->size(), 4u);
