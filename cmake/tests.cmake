@@ -106,6 +106,14 @@ if(NOT SCALEFS_SANITIZE)
   target_link_libraries(scalefs_canary PRIVATE scalefs_test_flags)
 endif()
 
+# tests/mount/cut: the daemon over a device that a kill of it cuts off; for tests alone.
+if(TARGET scalefs_fuse)
+  file(GLOB cut_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/mount/cut/*.cc)
+  add_executable(scalefs_cut ${cut_sources})
+  target_link_libraries(scalefs_cut PRIVATE scalefs_fuse scalefs_test_flags)
+  set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_mount scalefs_cut)
+endif()
+
 function(scalefs_test_executable label room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${room}/*_test.cc)
   if(NOT sources)

@@ -51,8 +51,8 @@ std::optional<std::string> find_mountpoint(const std::string& path) {
 
 class Daemon {
  public:
-  Daemon(const Options& options, std::string mountpoint, Startup& startup)
-      : options_(options), mountpoint_(std::move(mountpoint)), startup_(startup) {}
+  Daemon(const Options& options, const WrapDevice& wrap, std::string mountpoint, Startup& startup)
+      : options_(options), wrap_(wrap), mountpoint_(std::move(mountpoint)), startup_(startup) {}
 
   int run();
 
@@ -66,10 +66,12 @@ class Daemon {
   void log_statistics();
 
   const Options& options_;
+  const WrapDevice& wrap_;
   const std::string mountpoint_;
   Startup& startup_;
 
   std::unique_ptr<diskfs::FileDevice> device_;
+  std::unique_ptr<diskfs::BlockDevice> wrapped_;
   std::unique_ptr<volume::Volume> volume_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<LibfuseTransport> transport_;
@@ -110,8 +112,10 @@ bool Daemon::open_volume() {
     complain(fmt::format("{} cannot be written: mounting it read-only", options_.source));
     wanted.read_only = true;
   }
+  if (wrap_) wrapped_ = wrap_(*device_);
+  diskfs::BlockDevice& device = wrapped_ ? *wrapped_ : *device_;
   std::string why;
-  auto mounted = volume::Volume::mount(*device_, wanted, &why);
+  auto mounted = volume::Volume::mount(device, wanted, &why);
   if (!mounted.ok()) {
     complain(fmt::format("cannot mount {}: {}", options_.source,
                          why.empty() ? std::strerror(mounted.code()) : why));
@@ -222,13 +226,14 @@ int Daemon::run() {
   transport_.reset();
   operations_.reset();
   volume_.reset();
+  wrapped_.reset();
   device_.reset();
   return status;
 }
 
 }  // namespace
 
-int run_daemon(const Options& options) {
+int run_daemon(const Options& options, const WrapDevice& wrap) {
   const auto mountpoint = find_mountpoint(options.mountpoint);
   if (!mountpoint) return kExitMountFailed;
   Startup startup(options.foreground);
@@ -237,7 +242,7 @@ int run_daemon(const Options& options) {
     complain(fmt::format("cannot start the daemon: {}", std::strerror(forked.code())));
     return kExitMountFailed;
   }
-  return Daemon(options, *mountpoint, startup).run();
+  return Daemon(options, wrap, *mountpoint, startup).run();
 }
 
 }  // namespace scalefs::fuse

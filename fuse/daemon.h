@@ -2,6 +2,10 @@
 // (unmounted from outside, or told to end by SIGTERM, SIGINT or SIGHUP) make everything durable.
 #pragma once
 
+#include <functional>
+#include <memory>
+
+#include "diskfs/block_device.h"
 #include "fuse/options.h"
 
 namespace scalefs::fuse {
@@ -9,6 +13,9 @@ namespace scalefs::fuse {
 // Mounts as `options` say. In the background the calling process exits in here, with 0 once the
 // mount is there and else with kExitMountFailed and a message on standard error. Returns the
 // exit status of the process that served.
-int run_daemon(const Options& options);
+//
+// `wrap` puts a device of its own over the image's, for tests of what the image holds when the daemon ends.
+using WrapDevice = std::function<std::unique_ptr<diskfs::BlockDevice>(diskfs::BlockDevice&)>;
+int run_daemon(const Options& options, const WrapDevice& wrap = {});
 
 }  // namespace scalefs::fuse

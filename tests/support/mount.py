@@ -84,6 +84,8 @@ class Volume:
         self.path = self.folder / f'{name}.mnt'
         self.path.mkdir()
         self.memory = memory
+        self.program = SCALEFS
+        self.environment = {}
         self.log = self.folder / f'{name}.log'
         self.process = None  # the daemon, where it is a child
         self.pid = None
@@ -96,7 +98,7 @@ class Volume:
         so that its messages are at hand (self.log) when something goes wrong."""
         assert self.pid is None
         self.options = list(options)
-        words = [SCALEFS, '-f']
+        words = [self.program, '-f']
         if options:
             words += ['-o', ','.join(options)]
         words += ['--memory'] if self.memory else [str(self.image)]
@@ -105,7 +107,8 @@ class Volume:
             notify.bind(str(address))
             self.process = subprocess.Popen(words + [str(self.path)], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True,
-                                            env={**os.environ, 'NOTIFY_SOCKET': str(address)})
+                                            env={**os.environ, **self.environment,
+                                                 'NOTIFY_SOCKET': str(address)})
             self.pid = self.process.pid
             fd = os.pidfd_open(self.pid)
             ready, _, _ = select.select([notify, fd], [], [], 60)
