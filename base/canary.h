@@ -1,6 +1,7 @@
 // Mistakes that the engine makes when a test asks for one, to show that the tests of crashes and faults find
-// it. Each is a line or two at the place that it breaks. Only the sources of one test library are built with them
-// (SCALEFS_CANARIES, cmake/tests.cmake); everywhere else canary() is a constant, and nothing of them is left.
+// it. Each is a line or two at the place that it breaks. Only the rooms' variant for seeded interleavings and the sources
+// of one test library are built with them (SCALEFS_CANARIES, cmake/); everywhere else canary() is a constant, and
+// nothing of them is left.
 //
 // For sources, not for headers: a source that asks exists twice, and a program links one of the two.
 #pragma once
@@ -8,7 +9,7 @@
 #include <cstdint>
 
 #ifdef SCALEFS_CANARIES
-#include "base/atomic.h"
+#include <atomic>
 #endif
 
 namespace scalefs {
@@ -33,9 +34,10 @@ enum class Canary : uint8_t {
 };
 
 #ifdef SCALEFS_CANARIES
-// Relaxed: set while the engine stands still.
-inline Atomic<Canary> canary_of_test{Canary::none};
-inline bool canary(Canary which) { return canary_of_test.load(relaxed) == which; }
+// Relaxed: set while the engine stands still. No point of an interleaving.
+inline std::atomic<Canary> canary_of_test{Canary::none};
+inline void set_canary(Canary which) { canary_of_test.store(which, std::memory_order_relaxed); }
+inline bool canary(Canary which) { return canary_of_test.load(std::memory_order_relaxed) == which; }
 #else
 constexpr bool canary(Canary) { return false; }
 #endif

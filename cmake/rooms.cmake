@@ -1,7 +1,7 @@
 # One target a room, linked PRIVATE along the arrows of DESIGN.md. A room's sources are all *.cc of
 # its folder (and of diskfs/check), except mains, which stand in fuse/main.cc and tools/*.cc. Each
-# engine room is built a second time, as _sched, with SCALEFS_SCHEDULE for the seeded-interleaving tests (those
-# of memory and below, which have such tests), and a third time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
+# engine room is built a second time, as _sched, with SCALEFS_SCHEDULE for the seeded-interleaving tests (for the
+# sanitizers only those of memory and below), and a third time, as _record, with the hooks of -fsanitize=thread for the tests that record every access
 # (tests/commute/recorder); no thread sanitizer is linked, and the engine must not think that one is.
 
 # Also for whoever includes the engine's headers: an inline function has one copy in a program.
@@ -25,7 +25,7 @@ function(scalefs_room name)
     list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${name}/${excluded})
   endforeach()
   foreach(variant IN LISTS SCALEFS_VARIANTS)
-    if(ROOM_UNSCHEDULED AND variant STREQUAL "_sched")
+    if(ROOM_UNSCHEDULED AND variant STREQUAL "_sched" AND SCALEFS_SANITIZE)
       continue()
     endif()
     set(target scalefs_${name}${variant})
@@ -50,7 +50,7 @@ function(scalefs_room name)
       target_link_libraries(${target} PRIVATE scalefs_schedule_flags)
     endif()
     if(variant STREQUAL "_sched")
-      target_compile_definitions(${target} ${visibility} SCALEFS_SCHEDULE=1)
+      target_compile_definitions(${target} ${visibility} SCALEFS_SCHEDULE=1 SCALEFS_CANARIES=1)
       set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
     endif()
     if(variant STREQUAL "_record")

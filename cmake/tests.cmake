@@ -15,7 +15,7 @@ scalefs_precompiled(tests scalefs_gtest_flags ${SCALEFS_COMMON_HEADERS} <fstream
 
 set(SCALEFS_TEST_LABELS
     unit model schedule stress commute crash fault fsck fuzz mount posix bench tidy)
-set(SCALEFS_TEST_ROOMS base oplog memfs diskfs volume fuse tools canary)
+set(SCALEFS_TEST_ROOMS base oplog memfs diskfs volume fuse tools canary threads)
 # Labels whose tests mount: one at a time, they share the machine's memory and /dev/fuse.
 set(SCALEFS_SERIAL_LABELS mount posix)
 
@@ -114,13 +114,24 @@ if(TARGET scalefs_fuse)
   set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_mount scalefs_cut)
 endif()
 
+# tests/crash/threads: crash states of several threads' calls, interleaved by a seed.
+if(TARGET scalefs_volume_sched)
+  add_library(scalefs_threads_sched STATIC EXCLUDE_FROM_ALL
+    ${CMAKE_SOURCE_DIR}/tests/crash/explorer/crash_script.cc ${CMAKE_SOURCE_DIR}/tests/crash/explorer/judge.cc
+    ${CMAKE_SOURCE_DIR}/tests/support/crash_oracle.cc ${CMAKE_SOURCE_DIR}/tests/support/model_fs.cc
+    ${CMAKE_SOURCE_DIR}/tests/support/volumes.cc)
+  scalefs_compile_together(scalefs_threads_sched)
+  target_link_libraries(scalefs_threads_sched PUBLIC scalefs_volume_sched GTest::gtest)
+  target_link_libraries(scalefs_threads_sched PRIVATE scalefs_test_flags)
+endif()
+
 function(scalefs_test_executable label room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${room}/*_test.cc)
   if(NOT sources)
     return()
   endif()
   set(variant "")
-  if(label STREQUAL "schedule")
+  if(label STREQUAL "schedule" OR room STREQUAL "threads")
     set(variant "_sched")
   elseif(label STREQUAL "commute")
     set(variant "_record")
@@ -140,7 +151,7 @@ function(scalefs_test_executable label room)
   endif()
   target_compile_definitions(${target} PRIVATE
     SCALEFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SCALEFS_BIN_DIR="${CMAKE_BINARY_DIR}")
-  if(label MATCHES "^(crash|fault)$")
+  if(label MATCHES "^(crash|fault)$" AND variant STREQUAL "")
     target_link_libraries(${target} PRIVATE scalefs_crash_explorer)
   endif()
   if(label STREQUAL "commute")

@@ -190,25 +190,43 @@ std::pair<size_t, size_t> CrashOracle::calls_at(uint64_t events) const {
   return calls;
 }
 
-std::string CrashOracle::check(volume::Volume& recovered, uint64_t events,
-                               std::string* seen) const {
-  size_t lower = 0;
-  size_t upper = 0;
-  for (size_t i = 0; i < calls_.size(); i++) {
-    if (calls_[i].events_before < events) upper = i;
-    if (!calls_[i].durable.empty() && calls_[i].events_after <= events) lower = i;
+std::vector<CrashOracle::Promise> CrashOracle::promises() const {
+  std::vector<Promise> all;
+  for (size_t i = 1; i < calls_.size(); i++) {
+    const auto& durable = calls_[i].durable;
+    if (durable.empty()) continue;
+    all.push_back({i, calls_[i].events_after, std::count(durable.begin(), durable.end(), 0u) != 0});
   }
-  auto promised = [events](const CallInfo& call) { return call.events_after <= events; };
-  return check_between(recovered, lower, std::max(upper, lower), promised, seen);
+  return all;
+}
+
+std::string CrashOracle::check(volume::Volume& recovered, uint64_t events, std::string* seen,
+                               std::vector<size_t>* matches) const {
+  Limits limits;
+  for (size_t i = 0; i < calls_.size(); i++) {
+    if (calls_[i].events_before < events) limits.upper = i;
+    if (!calls_[i].durable.empty() && calls_[i].events_after <= events) limits.lower = i;
+  }
+  for (const Elsewhere& promise : elsewhere_) {
+    if (promise.events > events) continue;
+    limits.lower = std::max(limits.lower, promise.call);
+    if (promise.data) limits.data_since = std::max(limits.data_since, promise.call);
+  }
+  limits.upper = std::max(limits.upper, limits.lower);
+  limits.promised = [events](const CallInfo& call) { return call.events_after <= events; };
+  return check_between(recovered, limits, seen, matches);
 }
 
 std::string CrashOracle::check_unpromised(volume::Volume& recovered) const {
-  return check_between(recovered, 0, calls_.size() - 1, [](const CallInfo&) { return false; }, nullptr);
+  Limits limits;
+  limits.upper = calls_.size() - 1;
+  limits.promised = [](const CallInfo&) { return false; };
+  return check_between(recovered, limits, nullptr, nullptr);
 }
 
-std::string CrashOracle::check_between(volume::Volume& recovered, size_t lower, size_t upper,
-                                       const std::function<bool(const CallInfo&)>& promised,
-                                       std::string* seen) const {
+std::string CrashOracle::check_between(volume::Volume& recovered, const Limits& limits,
+                                       std::string* seen, std::vector<size_t>* matches) const {
+  const auto [lower, upper] = std::pair(limits.lower, limits.upper);
   std::map<ModelId, Found> files;
   std::string error;
   std::string names = describe(recovered, &files, &error);
@@ -219,8 +237,10 @@ std::string CrashOracle::check_between(volume::Volume& recovered, size_t lower, 
   }
 
   size_t match = SIZE_MAX;
-  for (size_t i = lower; i <= upper && match == SIZE_MAX; i++) {
-    if (calls_[i].names == names) match = i;
+  for (size_t i = lower; i <= upper; i++) {
+    if (calls_[i].names != names) continue;
+    if (match == SIZE_MAX) match = i;
+    if (matches) matches->push_back(i);
   }
   if (match == SIZE_MAX) {
     return fmt::format("the names are those after no call of {}..{}:\n{}\nafter call {}:\n{}\n"
@@ -230,11 +250,11 @@ std::string CrashOracle::check_between(volume::Volume& recovered, size_t lower, 
   for (const auto& file : files) {
     const ModelId id = file.first;
     if (!id) continue;
-    size_t since = 0;
+    size_t since = limits.data_since;
     for (size_t i = 0; i <= upper; i++) {
       bool fsynced = std::any_of(calls_[i].durable.begin(), calls_[i].durable.end(),
                                  [&](ModelId durable) { return durable == 0 || durable == id; });
-      if (fsynced && promised(calls_[i])) since = i;
+      if (fsynced && limits.promised(calls_[i])) since = std::max(since, i);
       if (calls_[i].renamed_over == id && i <= match) since = std::max(since, i);
     }
     if (auto wrong = check_file(id, file.second, since, upper); !wrong.empty()) return wrong;

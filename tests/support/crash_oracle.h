@@ -37,6 +37,11 @@ class CrashOracle {
                uint64_t events_before, uint64_t events_after);
   // An fsync of `id` (0: a sync) was part of the call that is observed next.
   void durable(ModelId id) { durable_now_.push_back(id); }
+  // Somebody else's fsync or sync, which began when the first `calls` of our calls had returned and had itself returned
+  // after `events` events: it promised the names that they had made, a sync their data, too.
+  void durable_elsewhere(size_t calls, uint64_t events, bool data) {
+    elsewhere_.push_back({calls - 1, events, data});
+  }
   // The call that is observed next was refused: it made nothing durable and renamed nothing.
   void withdraw();
   // The call that is observed next renames over a name; `moved` gets it.
@@ -44,14 +49,23 @@ class CrashOracle {
 
   // Compares a recovered volume with the states allowed after `events` events. Empty when it is one
   // of them, else what is wrong.
-  // `*seen`: all that was looked at, to be compared with another recovery.
-  std::string check(volume::Volume& recovered, uint64_t events, std::string* seen = nullptr) const;
+  // `*seen`: all that was looked at, to be compared with another recovery. `*matches`: all calls, in order, after which
+  // the names were these.
+  std::string check(volume::Volume& recovered, uint64_t events, std::string* seen = nullptr,
+                    std::vector<size_t>* matches = nullptr) const;
   // The same without a promise kept: any state that the calls went through will do.
   std::string check_unpromised(volume::Volume& recovered) const;
   // The calls that had returned and those that had begun after `events` events: two equal images with
   // equal numbers are allowed the same states.
   std::pair<size_t, size_t> calls_at(uint64_t events) const;
   size_t calls() const { return calls_.size(); }
+  // The calls that made durable, all of them or one object's data.
+  struct Promise {
+    size_t call = 0;
+    uint64_t events = 0;  // when it had returned
+    bool all = false;
+  };
+  std::vector<Promise> promises() const;
 
  private:
   struct CallInfo {
@@ -60,6 +74,11 @@ class CrashOracle {
     std::string names;  // canonical description of the tree, without data
     std::vector<ModelId> durable;
     ModelId renamed_over = 0;
+  };
+  struct Elsewhere {
+    size_t call = 0;  // the last one that had returned
+    uint64_t events = 0;
+    bool data = false;
   };
   struct Version {
     size_t call = 0;  // after this call
@@ -70,9 +89,13 @@ class CrashOracle {
     std::string data;
   };
   // The states after calls lower..upper are allowed; `promised` tells whether a call's fsync counts.
-  std::string check_between(volume::Volume& recovered, size_t lower, size_t upper,
-                            const std::function<bool(const CallInfo&)>& promised,
-                            std::string* seen) const;
+  struct Limits {
+    size_t lower = 0, upper = 0;  // the states after these calls are allowed
+    size_t data_since = 0;        // and no older data
+    std::function<bool(const CallInfo&)> promised;  // whether a call's fsync counts
+  };
+  std::string check_between(volume::Volume& recovered, const Limits& limits, std::string* seen,
+                            std::vector<size_t>* matches) const;
   bool looked_at(const std::string& path) const { return !view_.looked_at || view_.looked_at(path); }
   std::string describe(const ModelFs& model) const;
   void describe(const ModelFs& model, const std::string& path, ModelId id, std::string* text) const;
@@ -87,6 +110,7 @@ class CrashOracle {
 
   View view_;
   std::vector<CallInfo> calls_;
+  std::vector<Elsewhere> elsewhere_;
   std::map<ModelId, std::vector<Version>> versions_;
   std::map<uint64_t, ModelId> ids_;  // by mnode number
   std::vector<ModelId> durable_now_;

@@ -7,8 +7,8 @@ namespace scalefs::testing {
 
 class Armed {
  public:
-  explicit Armed(Canary which) { canary_of_test.store(which, relaxed); }
-  ~Armed() { canary_of_test.store(Canary::none, relaxed); }
+  explicit Armed(Canary which) { set_canary(which); }
+  ~Armed() { set_canary(Canary::none); }
   Armed(const Armed&) = delete;
   Armed& operator=(const Armed&) = delete;
 };

@@ -45,6 +45,8 @@ class CrashScript {
 
   // The small tree that every script starts from, durable. Not watched.
   std::string prepare();
+  // A directory that others have made, and that several use.
+  std::string share(const std::string& dir);
   // The state now is the first one that the oracle knows.
   void begin();
   // Empty when all answers were the reference's.

@@ -40,6 +40,12 @@ bool torn_superblocks_only(const std::string& found) {
 
 std::string judge(diskfs::MemoryDevice& image, const CrashOracle& oracle, uint64_t events,
                   bool thorough) {
+  return judge(
+      image, [&](volume::Volume& volume, std::string* seen) { return oracle.check(volume, events, seen); },
+      thorough);
+}
+
+std::string judge(diskfs::MemoryDevice& image, const Comparison& compare, bool thorough) {
   std::string first;
   for (int round = 0; round < (thorough ? 2 : 1); round++) {
     std::string why;
@@ -50,7 +56,7 @@ std::string judge(diskfs::MemoryDevice& image, const CrashOracle& oracle, uint64
     if (!volume.ok()) return fmt::format("mount: errno {}: {}", volume.code(), why);
     const char* which = round == 0 ? "first" : "second";
     std::string seen;
-    if (auto wrong = oracle.check(**volume, events, &seen); !wrong.empty()) {
+    if (auto wrong = compare(**volume, &seen); !wrong.empty()) {
       return fmt::format("{} recovery: {}", which, wrong);
     }
     if (round == 0) {

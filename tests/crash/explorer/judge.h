@@ -1,6 +1,7 @@
 // One crash state judged.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "diskfs/memory_device.h"
@@ -13,5 +14,8 @@ namespace scalefs::testing {
 // Empty when all is well. The image is changed.
 std::string judge(diskfs::MemoryDevice& image, const CrashOracle& oracle, uint64_t events,
                   bool thorough);
+// The same with other ways to compare: what is wrong with the volume, and all that was looked at.
+using Comparison = std::function<std::string(volume::Volume&, std::string* seen)>;
+std::string judge(diskfs::MemoryDevice& image, const Comparison& compare, bool thorough);
 
 }  // namespace scalefs::testing
