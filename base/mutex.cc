@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #endif
 
+#include "base/blocking.h"
+
 namespace scalefs {
 namespace {
 
@@ -40,6 +42,7 @@ void CondVar::wait(Mutex& mutex) {
     return;
   }
 #endif
+  about_to_block();
   BorrowedLock lock(mutex.mutex_);
   condition_.wait(lock.get());
 }
@@ -53,6 +56,7 @@ bool CondVar::wait_for(Mutex& mutex, uint64_t timeout_ms) {
     return schedule::choose(2) == 0;
   }
 #endif
+  about_to_block();
   BorrowedLock lock(mutex.mutex_);
   const auto timeout = std::chrono::milliseconds(std::min(timeout_ms, kTimeoutMsMax));
   return condition_.wait_for(lock.get(), timeout) == std::cv_status::no_timeout;

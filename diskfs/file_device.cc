@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/blocking.h"
 #include "base/aligned_buffer.h"
 #include "diskfs/device_range.h"
 
@@ -127,6 +128,7 @@ bool FileDevice::must_bounce(const void* data) const {
 
 // After a short transfer the rest starts again at the last whole block, as direct I/O needs.
 Status FileDevice::read_fully(uint64_t offset, Bytes to) {
+  about_to_block();
   for (size_t done = 0; done < to.size();) {
     ssize_t got = pread(fd_, to.data() + done, to.size() - done, offset + done);
     if (got < 0 && errno == EINTR) continue;
@@ -140,6 +142,7 @@ Status FileDevice::read_fully(uint64_t offset, Bytes to) {
 }
 
 Status FileDevice::write_fully(uint64_t offset, ConstBytes from) {
+  about_to_block();
   for (size_t done = 0; done < from.size();) {
     ssize_t put = pwrite(fd_, from.data() + done, from.size() - done, offset + done);
     if (put < 0 && errno == EINTR) continue;
@@ -183,6 +186,7 @@ Status FileDevice::write(BlockNo first, ConstBytes from) {
 
 Status FileDevice::flush() {
   if (read_only_) return {};
+  about_to_block();
   while (fdatasync(fd_) != 0) {
     if (errno != EINTR) return Errno(errno);
   }

@@ -2,8 +2,6 @@
 
 #include <sys/statvfs.h>
 
-#include <memory>
-
 #include "fuse/wire.h"
 
 namespace scalefs::fuse {
@@ -29,13 +27,17 @@ fuse_file_info to_info(const OpenMode& mode) {
 
 }  // namespace
 
-// Every answer ends the object: the unique_ptr in each of them says so.
-using Self = std::unique_ptr<LibfuseReply>;
+// The requests whose replies are large say where the reply is to stand before anything else.
+Bytes LibfuseReply::buffer(size_t bytes) {
+  if (current_reply_may_be_in_place()) memory_ = ring_payload(target_, bytes);
+  if (memory_.empty()) memory_ = buffer_.take(bytes);
+  return memory_;
+}
 
 bool LibfuseReply::pack(const memfs::DirectoryEntry& entry, bool plus, const Attr* attr,
                         size_t bytes_max) {
-  if (buffer_.bytes().data() == nullptr) buffer_.take(bytes_max);
-  const size_t end = wire::pack_entry(buffer_.bytes(), listed_, entry, plus, attr);
+  if (memory_.data() == nullptr) (void)buffer(bytes_max);
+  const size_t end = wire::pack_entry(memory_, listed_, entry, plus, attr);
   if (end == 0) return false;
   listed_ = end;
   return true;
@@ -98,15 +100,13 @@ void LibfuseReply::opened(const OpenMode& mode) {
 
 void LibfuseReply::filled(size_t bytes) {
   Self self(this);
-  const Bytes all = buffer_.bytes();
-  SCALEFS_CHECK(bytes <= all.size());
-  fuse_reply_buf(request_, reinterpret_cast<const char*>(all.data()), bytes);
+  SCALEFS_CHECK(bytes <= memory_.size());
+  fuse_reply_buf(request_, reinterpret_cast<const char*>(memory_.data()), bytes);
 }
 
 bool LibfuseReply::listing() {
   Self self(this);
-  return fuse_reply_buf(request_, reinterpret_cast<const char*>(buffer_.bytes().data()),
-                        listed_) == 0;
+  return fuse_reply_buf(request_, reinterpret_cast<const char*>(memory_.data()), listed_) == 0;
 }
 
 void LibfuseReply::data(ConstBytes bytes) {

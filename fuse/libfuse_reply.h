@@ -3,8 +3,12 @@
 
 #include <fuse_lowlevel.h>
 
+#include <memory>
+
+#include "fuse/raw_requests.h"
 #include "fuse/reply_buffer.h"
 #include "fuse/request.h"
+#include "fuse/ring.h"
 
 namespace scalefs::fuse {
 
@@ -12,9 +16,9 @@ class LibfuseReply final : public Reply {
  public:
   // `is_ioctl`: data() and error(0) answer an ioctl.
   explicit LibfuseReply(fuse_req_t request, bool is_ioctl = false)
-      : request_(request), is_ioctl_(is_ioctl) {}
+      : request_(request), is_ioctl_(is_ioctl), target_(current_ring_target()) {}
 
-  Bytes buffer(size_t bytes) override { return buffer_.take(bytes); }
+  Bytes buffer(size_t bytes) override;
   bool pack_entry(const memfs::DirectoryEntry& entry, size_t bytes_max) override;
   bool pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
                        size_t bytes_max) override;
@@ -35,11 +39,22 @@ class LibfuseReply final : public Reply {
   void statfs(const volume::StatFs& statfs) override;
 
  private:
+  // The object's end, and what is sent meanwhile is its answer.
+  class Self {
+   public:
+    explicit Self(LibfuseReply* reply) : reply_(reply), answer_(reply->target_) {}
+
+   private:
+    const std::unique_ptr<LibfuseReply> reply_;
+    const RingAnswer answer_;  // ends first
+  };
   bool pack(const memfs::DirectoryEntry& entry, bool plus, const Attr* attr, size_t bytes_max);
 
   fuse_req_t request_;
   const bool is_ioctl_;
+  const RingTarget target_;
   ReplyBuffer buffer_;
+  Bytes memory_;       // of buffer_, or in place
   size_t listed_ = 0;  // bytes of the listing
 };
 

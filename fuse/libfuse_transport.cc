@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/core.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kWakeSignal = SIGUSR2;
 constexpr uint64_t kWakePeriodMs = 10;
+constexpr uint64_t kForgetNapMs = 2;
 
 // A worker waits when a page must be read or a writer is held back, so there are more of them than
 // cores; beyond some number they only meet at the kernel's queue.
@@ -93,7 +95,42 @@ Status LibfuseTransport::mount(const std::string& mountpoint) {
   hooks.read = read_hook;
   hooks.writev = write_hook;
   const int hooked = fuse_session_custom_io(session_, &hooks, fuse_session_fd(session_));
-  return hooked == 0 ? Status() : Errno(EIO);
+  if (hooked != 0) return Errno(EIO);
+  prepare_rings();
+  return {};
+}
+
+// Before INIT: once the kernel was told of rings, every request waits for them.
+void LibfuseTransport::prepare_rings() {
+  if (options_.rings == TransportOptions::Rings::off) return;
+  auto made = Rings::create(*this, {.fuse_fd = fuse_session_fd(session_),
+                                    .depth = options_.ring_depth,
+                                    .payload_bytes = kTransferBytesMax});
+  if (made.ok()) {
+    rings_ = std::move(*made);
+  } else {
+    log_warning("no ring for io_uring can be made: {}", std::strerror(made.code()));
+  }
+}
+
+void LibfuseTransport::start_rings() {
+  if (rings_used_) {
+    if (rings_->start().ok()) return;
+    log_error("no thread can be started for a ring: the mount is ended");
+    fuse_session_exit(session_);
+  } else {
+    rings_.reset();
+  }
+}
+
+// Not before the mount has been reported: until then success is silent.
+void LibfuseTransport::say_transport() {
+  if (rings_used_) {
+    log_info("serving requests over io_uring, {} rings", rings_->count());
+  } else if (options_.rings == TransportOptions::Rings::on) {
+    log_warning("the kernel does not offer FUSE over io_uring (its module's parameter enable_uring may be "
+                "off): serving requests over /dev/fuse");
+  }
 }
 
 Status LibfuseTransport::serve() {
@@ -106,6 +143,7 @@ Status LibfuseTransport::serve() {
     serving_ = true;
   }
   const Status status = run_loop();
+  if (rings_ != nullptr) rings_->stop();
   MutexLock lock(serving_mutex_);
   serving_ = false;
   served_.notify_all();
@@ -113,6 +151,29 @@ Status LibfuseTransport::serve() {
 }
 
 Status LibfuseTransport::run_loop() {
+  if (rings_ == nullptr) return run_workers();
+  SCALEFS_TRY_VOID(read_requests(false));
+  return rings_used_ ? read_requests(true) : run_workers();
+}
+
+Status LibfuseTransport::read_requests(bool to_the_end) {
+  fuse_buf buffer = {};
+  Status status;
+  while (!fuse_session_exited(session_) && (to_the_end || !init_done_.load(relaxed))) {
+    const int got = fuse_session_receive_buf(session_, &buffer);
+    if (got == -EINTR) continue;
+    if (got < 0) status = Errno(-got);
+    if (got <= 0) break;
+    fuse_session_process_buf(session_, &buffer);
+    if (last_opcode_ != FUSE_FORGET && last_opcode_ != FUSE_BATCH_FORGET) continue;
+    MutexLock lock(serving_mutex_);
+    (void)served_.wait_for(serving_mutex_, kForgetNapMs);
+  }
+  std::free(buffer.mem);
+  return status;
+}
+
+Status LibfuseTransport::run_workers() {
   const unsigned threads = options_.threads != 0 ? options_.threads : default_threads();
   fuse_loop_config* config = fuse_loop_cfg_create();
   if (config == nullptr) return Errno(ENOMEM);
@@ -144,26 +205,58 @@ ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* use
     if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
     const auto* header = static_cast<const fuse_in_header*>(buffer);
     set_current_request(header);
+    if (self->rings_ != nullptr) self->last_opcode_ = header->opcode;
     if (header->opcode == FUSE_INIT) [[unlikely]] {
       const auto length = static_cast<size_t>(got);
       if (length >= sizeof(*header) + offsetof(fuse_init_in, flags) + sizeof(uint32_t)) {
         const auto* init = reinterpret_cast<const fuse_init_in*>(header + 1);
         self->init_unique_ = header->unique;
         self->init_offered_ = init->flags;
+        const bool extended = (init->flags & ring::kInitExtended) != 0 &&
+                              length >= sizeof(*header) + offsetof(fuse_init_in, flags2) + sizeof(uint32_t);
+        if (extended) self->init_offered_ |= uint64_t{init->flags2} << 32;
       }
       return got;
     }
     if (!is_raw_request(header->opcode)) [[likely]] return got;
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    serve_raw_request(self->operations_, fd,
-                      {static_cast<const std::byte*>(buffer), static_cast<size_t>(got)});
+    self->serve_raw(fd, {static_cast<const std::byte*>(buffer), static_cast<size_t>(got)});
     pthread_setcancelstate(cancel_state, &cancel_state);
   }
 }
 
+void LibfuseTransport::serve_raw(int fd, ConstBytes request) {
+  class Sink final : public ReplySink {
+   public:
+    Sink(int fd, LibfuseTransport* self) : fd_(fd), self_(self) {}
+    ssize_t send(iovec* parts, int count) override { return write_hook(fd_, parts, count, self_); }
+
+   private:
+    const int fd_;
+    LibfuseTransport* const self_;
+  } sink(fd, this);
+  serve_raw_request(operations_, sink, request);
+}
+
+// A request that came by a ring.
+void LibfuseTransport::serve(Bytes request) {
+  const auto* header = reinterpret_cast<const fuse_in_header*>(request.data());
+  set_current_request(header);
+  if (is_raw_request(header->opcode)) return serve_raw(fuse_session_fd(session_), request);
+  fuse_buf buffer = {};
+  buffer.size = request.size();
+  buffer.mem = request.data();
+  fuse_session_process_buf(session_, &buffer);
+}
+
 ssize_t LibfuseTransport::write_hook(int fd, iovec* parts, int count, void* user) {
   auto* self = static_cast<LibfuseTransport*>(user);
+  if (answer_on_ring(parts, count)) {
+    ssize_t bytes = 0;
+    for (int i = 0; i < count; ++i) bytes += static_cast<ssize_t>(parts[i].iov_len);
+    return bytes;
+  }
   // pairs with answer_init
   if (!self->init_done_.load(acquire)) [[unlikely]] return self->answer_init(fd, parts, count);
   return ::writev(fd, parts, count);
@@ -177,12 +270,20 @@ ssize_t LibfuseTransport::answer_init(int fd, iovec* parts, int count) {
   fuse_init_out out = {};
   const size_t length = std::min(parts[1].iov_len, sizeof(out));
   std::memcpy(&out, parts[1].iov_base, length);
-  out.flags |= negotiated_beyond_libfuse(init_offered_);
+  const uint64_t flags = negotiated_beyond_libfuse(init_offered_, rings_ != nullptr);
+  out.flags |= static_cast<uint32_t>(flags);
+  if ((flags >> 32) != 0 && length >= offsetof(fuse_init_out, flags2) + sizeof(uint32_t)) {
+    out.flags |= ring::kInitExtended;
+    out.flags2 |= static_cast<uint32_t>(flags >> 32);
+    rings_used_ = true;
+  }
   iovec edited[2] = {parts[0], {&out, length}};
   const ssize_t written = ::writev(fd, edited, 2);
   if (written >= 0) {
     init_done_.store(true, release);  // pairs with write_hook
+    start_rings();
     if (options_.on_ready) options_.on_ready();
+    say_transport();
   }
   return written;
 }

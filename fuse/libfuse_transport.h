@@ -1,4 +1,7 @@
-// The first transport: libfuse's own multi-threaded loop over /dev/fuse (Debian 12's 3.14).
+// The way to the kernel, with libfuse (Debian 12's 3.14) as the decoder of requests. Two transports: a ring a
+// processor (fuse/ring.h), where the kernel offers it and the options do not forbid it; else libfuse's own
+// multi-threaded loop over /dev/fuse. With rings one thread still reads /dev/fuse: INIT, FORGET and INTERRUPT come
+// there, and whatever the kernel sends before or without rings. After FORGETs it naps, so that the kernel gathers them.
 //
 // libfuse decodes requests and encodes replies, except where its version falls short: the two hooks
 // of fuse_session_custom_io see the raw bytes. There the reply to INIT gets the flags that 3.14
@@ -22,6 +25,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/operations.h"
+#include "fuse/rings.h"
 
 struct fuse_session;
 struct fuse_conn_info;
@@ -32,12 +36,14 @@ struct TransportOptions {
   std::vector<std::string> mount_options;  // libfuse's and the kernel's, one each
   unsigned threads = 0;                    // 0: by the number of cores
   bool clone_fd = false;
+  enum class Rings { off, automatic, on } rings = Rings::automatic;  // on: says so where there are none
+  unsigned ring_depth = 32;  // requests of one processor that the daemon has at a time
   bool debug = false;  // libfuse prints every request
   // Called once, on a worker, when the kernel has been told that the file system is there.
   std::function<void()> on_ready;
 };
 
-class LibfuseTransport {
+class LibfuseTransport final : private RingHandler {
  public:
   // EINVAL: an option that libfuse does not take; it has printed which.
   static Result<std::unique_ptr<LibfuseTransport>> create(Operations& operations,
@@ -64,7 +70,15 @@ class LibfuseTransport {
   static ssize_t read_hook(int fd, void* buffer, size_t size, void* self);
   static ssize_t write_hook(int fd, iovec* parts, int count, void* self);
   ssize_t answer_init(int fd, iovec* parts, int count);
+  void prepare_rings();
+  void start_rings();
+  void say_transport();
+  void serve(Bytes request) override;
+  void serve_raw(int fd, ConstBytes request);
   Status run_loop();
+  // Reads /dev/fuse alone, until INIT is done or (then also) to the end.
+  Status read_requests(bool to_the_end);
+  Status run_workers();
 
   Operations& operations_;
   const TransportOptions options_;
@@ -80,7 +94,10 @@ class LibfuseTransport {
   // threads, which start after it, that there is nothing to look for.
   Atomic<bool> init_done_{false};
   uint64_t init_unique_ = 0;
-  uint32_t init_offered_ = 0;
+  uint64_t init_offered_ = 0;
+  std::unique_ptr<Rings> rings_;   // null: none; set before INIT
+  bool rings_used_ = false;        // the kernel was told so
+  uint32_t last_opcode_ = 0;       // of the thread of read_requests
 };
 
 }  // namespace scalefs::fuse

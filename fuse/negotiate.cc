@@ -3,11 +3,12 @@
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 
+#include "fuse/ring_protocol.h"
+
 namespace scalefs::fuse {
 namespace {
 
 constexpr unsigned kBackgroundRequests = 64;
-constexpr unsigned kWriteBytesMax = 1u << 20;
 
 }  // namespace
 
@@ -53,18 +54,19 @@ void negotiate(fuse_conn_info& connection) {
   // HANDLE_KILLPRIV_V2 takes its place, see below; the kernel takes one of them.
   want(FUSE_CAP_HANDLE_KILLPRIV, false);
 
-  if (connection.max_write > kWriteBytesMax) connection.max_write = kWriteBytesMax;
+  if (connection.max_write > kTransferBytesMax) connection.max_write = kTransferBytesMax;
   connection.max_background = kBackgroundRequests;
   connection.congestion_threshold = kBackgroundRequests * 3 / 4;
   connection.time_gran = 1;
 }
 
-uint32_t negotiated_beyond_libfuse(uint32_t offered) {
+uint64_t negotiated_beyond_libfuse(uint64_t offered, bool rings) {
   // Lookups and listings of one directory go in parallel.
-  uint32_t flags = FUSE_PARALLEL_DIROPS;
+  uint64_t flags = FUSE_PARALLEL_DIROPS;
   // Set-id bits and file capabilities are dropped with the write, chown or truncate that calls for
   // it; without this every write is preceded by a GETXATTR.
   flags |= FUSE_HANDLE_KILLPRIV_V2;
+  if (rings) flags |= ring::kInitOverRings;
   return flags & offered;
 }
 

@@ -10,7 +10,11 @@ namespace scalefs::fuse {
 // Settings of libfuse's connection, from its init callback.
 void negotiate(fuse_conn_info& connection);
 
-// Flags of fuse_init_out that libfuse 3.14 cannot pass on, cut to what the kernel offered.
-uint32_t negotiated_beyond_libfuse(uint32_t offered);
+// A request carries so much data at the most, each way.
+inline constexpr uint32_t kTransferBytesMax = 1u << 20;
+
+// Flags of INIT (flags, and flags2 above bit 31) that libfuse 3.14 cannot pass on, cut to what the kernel
+// offered. `rings`: those of io_uring are there.
+uint64_t negotiated_beyond_libfuse(uint64_t offered, bool rings);
 
 }  // namespace scalefs::fuse

@@ -12,7 +12,7 @@ namespace scalefs::fuse {
 namespace {
 
 // What a value must be like.
-enum class Takes { nothing, text, count, size };
+enum class Takes { nothing, text, count, size, choice };
 
 struct Value {
   std::string_view text;
@@ -25,6 +25,7 @@ struct Known {
   void (*apply)(Options&, const Value&);  // null: accepted, nothing to do
   uint64_t least = 0;
   uint64_t most = std::numeric_limits<uint64_t>::max();
+  std::string_view choices = {};  // divided by '|'; Value::number is the place in it
 };
 
 // For libfuse, which hands it to the kernel.
@@ -135,6 +136,11 @@ constexpr Known kKnown[] = {
      kCacheBytesMin},
     {"threads", Takes::count,
      [](Options& o, const Value& v) { o.threads = static_cast<unsigned>(v.number); }, 1, 4096},
+    {"io_uring", Takes::choice,
+     [](Options& o, const Value& v) { o.io_uring = static_cast<Options::IoUring>(v.number); }, 0, 0,
+     "auto|on|off"},
+    {"q_depth", Takes::count,
+     [](Options& o, const Value& v) { o.queue_depth = static_cast<unsigned>(v.number); }, 1, 1024},
     {"discard", Takes::nothing, [](Options& o, const Value&) { o.volume.discard = true; }},
     {"nodiscard", Takes::nothing, [](Options& o, const Value&) { o.volume.discard = false; }},
 };
@@ -172,6 +178,16 @@ std::optional<uint64_t> parse_count(std::string_view text) {
   return number;
 }
 
+// The place of `text` in a list divided by '|'.
+std::optional<uint64_t> find_choice(std::string_view choices, std::string_view text) {
+  for (uint64_t place = 0;; ++place) {
+    const size_t end = choices.find('|');
+    if (choices.substr(0, end) == text) return place;
+    if (end == std::string_view::npos) return std::nullopt;
+    choices.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace
 
 std::string nearest_option(std::string_view name) {
@@ -206,7 +222,14 @@ std::optional<std::string> apply_option(std::string_view option, Options& option
   } else {
     if (equals == std::string_view::npos) return fmt::format("option '{}' needs a value", name);
     value.text = option.substr(equals + 1);
-    if (known->takes != Takes::text) {
+    if (known->takes == Takes::choice) {
+      const auto place = find_choice(known->choices, value.text);
+      if (!place) {
+        return fmt::format("'{}' is not a value of option '{}': {}", value.text, name,
+                           known->choices);
+      }
+      value.number = *place;
+    } else if (known->takes != Takes::text) {
       const bool size = known->takes == Takes::size;
       const auto number = size ? parse_size(value.text) : parse_count(value.text);
       if (!number) {

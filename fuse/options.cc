@@ -240,7 +240,9 @@ one that lives in memory only. Returns when the mount is there.
 
   commit=SECONDS     make everything durable at least this often (5)
   cache_size=SIZE    memory for cached data, with suffix K, M or G (512M)
-  threads=N          threads that serve requests
+  io_uring=WHEN      take requests over io_uring: auto, on or off (auto)
+  q_depth=N          requests of a processor at a time, over io_uring (32)
+  threads=N          threads that serve requests, over /dev/fuse
   discard            tell the device about freed blocks
   ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,
   fsname=, subtype=, max_read=, clone_fd and the other options of mount(8) and

@@ -1,7 +1,5 @@
 #include "fuse/raw_requests.h"
 
-#include <sys/uio.h>
-
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -27,7 +25,7 @@ bool current_is(uint32_t opcode) {
 // answered before the operation returns.
 class RawReply final : public Reply {
  public:
-  RawReply(int fd, uint64_t unique) : fd_(fd), unique_(unique) {}
+  RawReply(ReplySink& sink, uint64_t unique) : sink_(sink), unique_(unique) {}
 
   void error(int code) override { send(code, {}); }
   bool created(const Attr& attr, const OpenMode& mode) override {
@@ -69,10 +67,10 @@ class RawReply final : public Reply {
     header.unique = unique_;
     iovec parts[2] = {{&header, sizeof(header)},
                       {const_cast<std::byte*>(payload.data()), payload.size()}};
-    return ::writev(fd_, parts, payload.empty() ? 1 : 2) == static_cast<ssize_t>(header.len);
+    return sink_.send(parts, payload.empty() ? 1 : 2) == static_cast<ssize_t>(header.len);
   }
 
-  const int fd_;
+  ReplySink& sink_;
   const uint64_t unique_;
 };
 
@@ -90,15 +88,19 @@ bool current_open_kills_set_id() {
          (body_of<fuse_open_in>(current_request).open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
 }
 
+bool current_reply_may_be_in_place() {
+  return current_is(FUSE_READ) || current_is(FUSE_READDIR) || current_is(FUSE_READDIRPLUS);
+}
+
 bool is_raw_request(uint32_t opcode) {
   return opcode == FUSE_TMPFILE || opcode == wire::kOpcodeStatx;
 }
 
-void serve_raw_request(Operations& operations, int fd, ConstBytes request) {
+void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request) {
   fuse_in_header header;
   SCALEFS_CHECK(request.size() >= sizeof(header));
   std::memcpy(&header, request.data(), sizeof(header));
-  RawReply reply(fd, header.unique);
+  RawReply reply(sink, header.unique);
   try {
     Responder responder(&reply);
     if (header.opcode == wire::kOpcodeStatx) {

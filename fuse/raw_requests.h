@@ -2,6 +2,8 @@
 // those that it does not know.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstdint>
 
 #include "fuse/operations.h"
@@ -19,9 +21,20 @@ void set_current_request(const fuse_in_header* header);
 bool current_write_kills_set_id();
 bool current_open_kills_set_id();
 
+// Whether its reply may be made where the request stands: nothing of it is needed any more.
+bool current_reply_may_be_in_place();
+
 // FUSE_TMPFILE and FUSE_STATX.
 bool is_raw_request(uint32_t opcode);
-// Decodes and serves such a request, and writes the reply to `fd`. A malformed one is answered EINVAL.
-void serve_raw_request(Operations& operations, int fd, ConstBytes request);
+// Where a reply goes; what writev(2) answers.
+class ReplySink {
+ public:
+  virtual ssize_t send(iovec* parts, int count) = 0;
+
+ protected:
+  ~ReplySink() = default;
+};
+// Decodes and serves such a request, and sends the reply to `sink`. A malformed one is answered EINVAL.
+void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request);
 
 }  // namespace scalefs::fuse

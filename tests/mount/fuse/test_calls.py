@@ -1,4 +1,4 @@
-"""System calls on a mounted volume: one that lives in memory, and one in an image, whose content is
+"""System calls on a mounted volume: one that lives in memory, over each transport, and one in an image, whose content is
 afterwards compared over a remount and a crash."""
 
 import os
@@ -18,13 +18,14 @@ class OneVolume(mount.MountTest):
     """All tests of a class share a mount, each has a folder of its own on it."""
 
     memory = False
+    options = ()
 
     @classmethod
     def setUpClass(cls):
         cls.holder = mount.MountTest()
         cls.holder.limit = 280
         cls.holder.setUp()
-        cls.mounted = cls.holder.volume('512M', memory=cls.memory).mount()
+        cls.mounted = cls.holder.volume('512M', memory=cls.memory).mount(*cls.options)
 
     @classmethod
     def tearDownClass(cls):
@@ -37,6 +38,11 @@ class OneVolume(mount.MountTest):
 
 class InMemory(Names, Attributes, Data, OneVolume):
     memory = True
+
+
+class OverDevFuse(Names, Attributes, Data, OneVolume):
+    memory = True
+    options = ('io_uring=off',)
 
 
 class OnAnImage(Names, Attributes, Data, OneVolume):

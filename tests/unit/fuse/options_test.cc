@@ -94,6 +94,10 @@ TEST(Options, EveryValueIsChecked) {
             "'12Q' is not a size for option 'cache_size'");
   EXPECT_EQ(parse({"a", "/m", "-o", "cache_size=1M"}).error,
             "option 'cache_size' is at least 16777216");
+  EXPECT_EQ(parse({"a", "/m", "-o", "io_uring=yes"}).error,
+            "'yes' is not a value of option 'io_uring': auto|on|off");
+  EXPECT_EQ(parse({"a", "/m", "-o", "q_depth=0"}).error,
+            "option 'q_depth' is at least 1 and at most 1024");
   EXPECT_EQ(parse({"a", "/m", "-o", "allow_other,allow_root"}).error,
             "allow_other and allow_root exclude each other");
 }

@@ -1,0 +1,357 @@
+#include "fuse/ring.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <system_error>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/units.h"
+
+namespace scalefs::fuse {
+
+// A page for the header, in whose end the request is put together in front of the payload, and the payload.
+struct RingEntry {
+  Ring* ring = nullptr;
+  std::byte* memory = nullptr;
+  iovec parts[2] = {};  // as the kernel wants them at registration
+  uint16_t queue = 0;
+  uint32_t command = 0;  // the last one, to be repeated where the kernel asks for it
+  // Of the request that the daemon has. Written by the driver before the request is served.
+  uint64_t unique = 0;
+
+  ring::EntryHeader& header() { return *reinterpret_cast<ring::EntryHeader*>(memory); }
+  Bytes payload() { return {static_cast<std::byte*>(parts[1].iov_base), parts[1].iov_len}; }
+  void fill(const iovec* from, int count);
+  void fail(int code);
+};
+
+// A request that this thread serves.
+struct Ring::Call {
+  RingTarget target;
+  bool answered = false;  // by this thread
+  bool drives = true;
+};
+
+namespace {
+
+constexpr uint64_t kWakeUserData = 1;  // entries' addresses are even
+constexpr size_t kCommandOffset = 48;  // of ring::Command in a submission queue entry
+constexpr size_t kCommandOpOffset = 8;
+
+thread_local RingTarget current_target;
+thread_local bool* current_answered = nullptr;
+thread_local bool* current_drives = nullptr;
+thread_local const RingTarget* answering = nullptr;
+
+bool same(const RingTarget& a, const RingTarget& b) {
+  return a.entry == b.entry && a.unique == b.unique;
+}
+
+}  // namespace
+
+RingTarget current_ring_target() { return current_target; }
+
+Bytes ring_payload(const RingTarget& target, size_t bytes) {
+  if (target.entry == nullptr || bytes > target.entry->payload().size()) return {};
+  return target.entry->payload().first(bytes);
+}
+
+RingAnswer::RingAnswer(const RingTarget& target) : before_(answering) { answering = &target; }
+RingAnswer::~RingAnswer() { answering = before_; }
+
+bool answer_on_ring(const iovec* parts, int count) {
+  const RingTarget target = answering != nullptr ? *answering : current_target;
+  fuse_out_header header;
+  std::memcpy(&header, parts[0].iov_base, sizeof(header));
+  if (target.entry == nullptr || target.unique != header.unique) return false;
+  target.entry->fill(parts, count);
+  if (current_answered != nullptr && same(target, current_target)) {
+    *current_answered = true;
+  } else {
+    target.entry->ring->commit_later(*target.entry);
+  }
+  return true;
+}
+
+void RingEntry::fill(const iovec* from, int count) {
+  std::memcpy(header().in_out, from[0].iov_base, sizeof(fuse_out_header));
+  size_t bytes = 0;
+  for (int i = 1; i < count; ++i) {
+    if (from[i].iov_len > payload().size() - bytes) return fail(EIO);
+    std::byte* const to = payload().data() + bytes;
+    // What was read in place is there already.
+    if (to != from[i].iov_base && from[i].iov_len != 0)
+      std::memmove(to, from[i].iov_base, from[i].iov_len);
+    bytes += from[i].iov_len;
+  }
+  header().payload_bytes = static_cast<uint32_t>(bytes);
+}
+
+void RingEntry::fail(int code) {
+  const fuse_out_header out = {.len = sizeof(out), .error = -code, .unique = unique};
+  std::memcpy(header().in_out, &out, sizeof(out));
+  header().payload_bytes = 0;
+}
+
+Ring::Ring(RingHandler& handler, const Config& config) : handler_(handler), config_(config) {}
+
+Result<std::unique_ptr<Ring>> Ring::create(RingHandler& handler, const Config& config) {
+  std::unique_ptr<Ring> ring(new Ring(handler, config));
+  SCALEFS_TRY_VOID(ring->set_up());
+  return ring;
+}
+
+Status Ring::set_up() {
+  const size_t count = config_.queues.size() * config_.depth;
+  io_uring_params parameters = {};
+  parameters.flags = IORING_SETUP_SQE128 | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  parameters.cq_entries = static_cast<unsigned>(2 * (count + 1));
+  const int made =
+      io_uring_queue_init_params(static_cast<unsigned>(count + 1), &ring_, &parameters);
+  if (made < 0) return Errno(-made);
+  has_ring_ = true;
+  const int registered = io_uring_register_files(&ring_, &config_.fuse_fd, 1);
+  if (registered < 0) return Errno(-registered);
+  wake_fd_ = ::eventfd(0, EFD_CLOEXEC);
+  if (wake_fd_ < 0) return Errno(errno);
+  memory_bytes_ = count * (kBlockBytes + config_.payload_bytes);
+  void* const memory = ::mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return Errno(errno);
+  memory_ = static_cast<std::byte*>(memory);
+  make_entries();
+  return {};
+}
+
+void Ring::make_entries() {
+  entries_.resize(config_.queues.size() * config_.depth);
+  {
+    SpinLock lock(returned_lock_);
+    returned_.reserve(entries_.size());
+  }
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    RingEntry& entry = entries_[i];
+    entry.ring = this;
+    entry.memory = memory_ + i * (kBlockBytes + config_.payload_bytes);
+    entry.parts[0] = {entry.memory, sizeof(ring::EntryHeader)};
+    entry.parts[1] = {entry.memory + kBlockBytes, config_.payload_bytes};
+    entry.queue = config_.queues[i / config_.depth];
+  }
+}
+
+Ring::~Ring() {
+  stop();
+  if (has_ring_) io_uring_queue_exit(&ring_);
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+  if (memory_ != nullptr) ::munmap(memory_, memory_bytes_);
+}
+
+Status Ring::start() {
+  MutexLock lock(mutex_);
+  threads_.reserve(config_.threads_max);
+  return add_thread();
+}
+
+Status Ring::add_thread() {
+  // They take no signals.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Status status;
+  try {
+    threads_.emplace_back([this] { run_thread(); });
+  } catch (const std::system_error&) {
+    status = Errno(EAGAIN);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return status;
+}
+
+void Ring::stop() {
+  stopping_.store(true, seq_cst);
+  if (wake_fd_ >= 0) wake();
+  std::vector<std::thread> threads;
+  {
+    MutexLock lock(mutex_);
+    idle_wait_.notify_all();
+    threads.swap(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+void Ring::wake() {
+  const uint64_t one = 1;
+  // Full, it wakes already.
+  (void)!::write(wake_fd_, &one, sizeof(one));
+}
+
+void Ring::run_thread() {
+  if (config_.pinned) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(*config_.pinned, &one);
+    (void)::sched_setaffinity(0, sizeof(one), &one);  // it serves wherever it runs
+  }
+  ::pthread_setname_np(::pthread_self(), "ring");
+  MutexLock lock(mutex_);
+  for (;;) {
+    while (driven_ && !stopping_.load(relaxed)) {
+      ++idle_;
+      idle_wait_.wait(mutex_);
+      --idle_;
+    }
+    if (stopping_.load(relaxed)) return;
+    driven_ = true;
+    mutex_.unlock();
+    drive();
+    mutex_.lock();
+  }
+}
+
+// Runs in a request that this thread serves as the driver.
+void Ring::about_to_block() {
+  if (current_drives == nullptr || !*current_drives) return;
+  MutexLock lock(mutex_);
+  if (stopping_.load(relaxed)) return;
+  if (idle_ == 0) {
+    if (threads_.size() >= config_.threads_max || !add_thread().ok()) return;
+  }
+  io_uring_submit(&ring_);  // replies that clients wait for
+  *current_drives = false;
+  driven_ = false;
+  idle_wait_.notify_one();
+}
+
+void Ring::queue_command(RingEntry& entry, uint32_t command) {
+  io_uring_sqe* const sqe = io_uring_get_sqe(&ring_);
+  SCALEFS_CHECK(sqe != nullptr);  // there is one for each entry
+  auto* const raw = reinterpret_cast<std::byte*>(sqe);
+  std::memset(raw, 0, 128);
+  sqe->opcode = IORING_OP_URING_CMD;
+  sqe->flags = IOSQE_FIXED_FILE;
+  std::memcpy(raw + kCommandOpOffset, &command, sizeof(command));
+  ring::Command body = {};
+  body.queue = entry.queue;
+  if (command == ring::kRegister) {
+    sqe->addr = reinterpret_cast<uint64_t>(entry.parts);
+    sqe->len = 2;
+  } else {
+    body.commit_id = entry.unique;
+  }
+  std::memcpy(raw + kCommandOffset, &body, sizeof(body));
+  sqe->user_data = reinterpret_cast<uint64_t>(&entry);
+  entry.command = command;
+}
+
+void Ring::queue_wake_read() {
+  io_uring_sqe* const sqe = io_uring_get_sqe(&ring_);
+  SCALEFS_CHECK(sqe != nullptr);
+  std::memset(reinterpret_cast<std::byte*>(sqe), 0, 128);
+  io_uring_prep_read(sqe, wake_fd_, &wake_count_, sizeof(wake_count_), 0);
+  sqe->user_data = kWakeUserData;
+}
+
+bool Ring::has_returned() {
+  SpinLock lock(returned_lock_);
+  return !returned_.empty();
+}
+
+void Ring::commit_returned() {
+  SpinLock lock(returned_lock_);
+  for (RingEntry* entry : returned_) queue_command(*entry, ring::kCommitAndFetch);
+  returned_.clear();
+}
+
+void Ring::commit_later(RingEntry& entry) {
+  {
+    SpinLock lock(returned_lock_);
+    returned_.push_back(&entry);
+  }
+  if (sleeping_.exchange(false, seq_cst)) wake();
+}
+
+void Ring::drive() {
+  if (!registered_) {
+    registered_ = true;
+    for (RingEntry& entry : entries_) queue_command(entry, ring::kRegister);
+    queue_wake_read();
+  }
+  while (!stopping_.load(relaxed)) {
+    commit_returned();
+    if (io_uring_sq_ready(&ring_) != 0) io_uring_submit(&ring_);
+    io_uring_cqe* cqe = nullptr;
+    if (io_uring_peek_cqe(&ring_, &cqe) != 0) {
+      sleeping_.store(true, seq_cst);
+      if (!has_returned() && !stopping_.load(seq_cst)) io_uring_submit_and_wait(&ring_, 1);
+      sleeping_.store(false, seq_cst);
+    }
+    while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+      const uint64_t user_data = cqe->user_data;
+      const int result = cqe->res;
+      io_uring_cqe_seen(&ring_, cqe);
+      if (!complete(user_data, result)) return;
+    }
+  }
+  MutexLock lock(mutex_);
+  driven_ = false;
+}
+
+bool Ring::complete(uint64_t user_data, int result) {
+  if (user_data == kWakeUserData) {
+    queue_wake_read();
+    return true;
+  }
+  RingEntry& entry = *reinterpret_cast<RingEntry*>(user_data);
+  if (result == 0) return serve(entry);
+  if (result == -EAGAIN || result == -EINTR) queue_command(entry, entry.command);
+  // Else the connection has ended, and the entry with it.
+  return true;
+}
+
+bool Ring::serve(RingEntry& entry) {
+  ring::EntryHeader& header = entry.header();
+  fuse_in_header in;
+  std::memcpy(&in, header.in_out, sizeof(in));
+  entry.unique = header.commit_id;
+  const size_t payload = header.payload_bytes;
+  const size_t body = in.len - sizeof(in) - payload;
+  if (payload > entry.payload().size() || in.len < sizeof(in) + payload ||
+      body > sizeof(header.operation)) {
+    entry.fail(EIO);
+    queue_command(entry, ring::kCommitAndFetch);
+    return true;
+  }
+  std::byte* const request = entry.payload().data() - body - sizeof(in);
+  std::memcpy(request + sizeof(in), header.operation, body);
+  std::memcpy(request, &in, sizeof(in));
+
+  Call call{.target = {&entry, entry.unique}};
+  current_target = call.target;
+  current_answered = &call.answered;
+  current_drives = &call.drives;
+  blocking_hook = this;
+  handler_.serve({request, sizeof(in) + body + payload});
+  blocking_hook = nullptr;
+  current_drives = nullptr;
+  current_answered = nullptr;
+  current_target = {};
+  if (call.answered) {
+    if (call.drives) {
+      queue_command(entry, ring::kCommitAndFetch);
+    } else {
+      commit_later(entry);
+    }
+  }
+  return call.drives;
+}
+
+}  // namespace scalefs::fuse

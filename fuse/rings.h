@@ -1,0 +1,33 @@
+// A ring for each processor (fuse/ring.h), and one for those on which this process may not run.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "fuse/ring.h"
+
+namespace scalefs::fuse {
+
+class Rings {
+ public:
+  struct Config {
+    int fuse_fd = -1;
+    unsigned depth = 0;
+    size_t payload_bytes = 0;
+  };
+  // See Ring::create. ENOENT: the kernel does not say which processors there may be.
+  static Result<std::unique_ptr<Rings>> create(RingHandler& handler, const Config& config);
+
+  // After the kernel was told that rings are used. EAGAIN: the connection cannot be served.
+  Status start();
+  void stop();
+  size_t count() const { return rings_.size(); }
+
+ private:
+  std::vector<std::unique_ptr<Ring>> rings_;
+};
+
+// "0-3,8": 0 1 2 3 8. Empty: not such a list.
+std::vector<unsigned> parse_processors(std::string_view text);
+
+}  // namespace scalefs::fuse
