@@ -85,7 +85,10 @@ class Common:
              '    os.write(fd, b"y" * 10000)\n'
              '    os.fsync(fd)\n'
              '    os.close(fd)\n', str(top)], stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
+        self.addCleanup(writer.kill)
+        while not (top / 'w3').exists():
+            self.assertIsNone(writer.poll())
+            time.sleep(0.01)
         os.kill(self.mounted.pid, signal.SIGTERM)
         writer.wait(30)
         self.assertNotEqual(writer.returncode, 0)
