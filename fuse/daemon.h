@@ -5,8 +5,11 @@
 #include <functional>
 #include <memory>
 
-#include "diskfs/block_device.h"
 #include "fuse/options.h"
+
+namespace scalefs::diskfs {
+class BlockDevice;
+}
 
 namespace scalefs::fuse {
 

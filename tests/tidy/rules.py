@@ -205,7 +205,7 @@ def check_built(tree):
         if name.endswith(".cc"):
             built = (parts[0] in ARROWS and len(parts) == 1) or folder == "tests/support"
             built = built or folder in ("diskfs/check", "tests/commute/matrix", "tests/commute/simulation",
-                                         "tests/commute/recorder", "tests/crash/explorer")
+                                         "tests/commute/recorder", "tests/crash/explorer", "tests/mount/cut")
             if parts[0] == "bench":
                 built = folder == "bench" and name.endswith("_bench.cc")
             if in_room and name.endswith("_test.cc"):
