@@ -5,15 +5,14 @@
 
 #include <algorithm>
 
-#include "base/clock.h"
-
 namespace scalefs::tools {
 
 namespace {
 constexpr int kBarWidth = 30;
 }  // namespace
 
-ProgressBar::ProgressBar(int fd, std::string path) : fd_(fd), path_(std::move(path)) {
+ProgressBar::ProgressBar(int fd, std::string path, Clock now_ms)
+    : fd_(fd), path_(std::move(path)), now_ms_(now_ms) {
   if (fd_ == STDIN_FILENO) fd_ = isatty(STDOUT_FILENO) != 0 ? STDOUT_FILENO : -1;
   terminal_ = fd_ >= 0 && isatty(fd_) != 0;
 }
@@ -28,7 +27,7 @@ void ProgressBar::begin(int pass, std::string what) {
   pass_ = pass;
   what_ = std::move(what);
   percent_ = -1;
-  began_ms_ = monotonic_ms();
+  began_ms_ = now_ms_();
 }
 
 void ProgressBar::update(uint64_t done, uint64_t total) {
@@ -44,7 +43,7 @@ void ProgressBar::update(uint64_t done, uint64_t total) {
   const int full = percent * kBarWidth / 100;
   std::string line = fmt::format("\r{}: {} |{:=<{}}{: <{}}| {:3}%", path_, what_, "", full, "",
                                  kBarWidth - full, percent);
-  const uint64_t spent = monotonic_ms() - began_ms_;
+  const uint64_t spent = now_ms_() - began_ms_;
   if (percent > 0 && spent >= 1000) {
     line += fmt::format(", {} s left", spent * static_cast<uint64_t>(100 - percent) /
                                            static_cast<uint64_t>(percent) / 1000);

@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
+
 namespace scalefs::tools {
 
 class ProgressBar {
  public:
-  // fd < 0: shows nothing. 0 stands for standard output, and only if that is a terminal.
-  ProgressBar(int fd, std::string path);
+  using Clock = uint64_t (*)();
+  // fd < 0: shows nothing. 0 stands for standard output, and only if that is a terminal. `now_ms`: another
+  // clock, for tests.
+  ProgressBar(int fd, std::string path, Clock now_ms = monotonic_ms);
   ~ProgressBar() { end(); }
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -27,6 +31,7 @@ class ProgressBar {
 
   int fd_;
   const std::string path_;
+  const Clock now_ms_;
   bool terminal_ = false;
   int pass_ = 0;
   std::string what_;
