@@ -57,7 +57,7 @@ class ChangeLocks {
 Stamp last_stamp(Impl& impl, const Mnode& mnode, Kind kind) {
   Stamp last = mnode.stamp.load(acquire);
   if (kind.mode) last = std::max(last, mnode.mode_stamp.load(relaxed));
-  if (kind.times) last = std::max({last, mnode.change_stamp, impl.deltas.read_counts(mnode).stamp});
+  if (kind.times) last = std::max({last, mnode.change_stamp, impl.deltas.read_data(mnode).stamp});
   return last;
 }
 

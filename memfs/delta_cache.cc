@@ -3,18 +3,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
-#include <vector>
 
 #include "base/memory.h"
-#include "memfs/data_half.h"
 #include "memfs/delta_ways.h"
-#include "memfs/file_node.h"
 
 namespace scalefs::memfs {
 namespace {
-
-// For so many uses the way stays with its object once when another one asks for it.
-constexpr uint8_t kOftenUsed = 8;
 
 // A way's counts have 32 bits: one that would pass this is folded first. A delta is far smaller.
 constexpr int64_t kCountMax = int64_t{1} << 30;
@@ -26,12 +20,6 @@ void mark_used(Atomic<uint64_t>* words, uint32_t index) {
 }
 void mark_unused(Atomic<uint64_t>* words, uint32_t index) {
   words[index / 64].fetch_and(~(uint64_t{1} << (index % 64)), relaxed);
-}
-template <class Visit>
-void for_each_used(const Atomic<uint64_t>* words, Visit visit) {
-  for (uint32_t word = 0; word < kWayWords; ++word)
-    for (uint64_t bits = words[word].load(seq_cst); bits != 0; bits &= bits - 1)
-      visit(word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits)));
 }
 
 // Pairs of load and store instead of read-modify-write: only a lock holder writes.
@@ -51,21 +39,6 @@ void raise_time(Atomic<int64_t>& field, Atomic<bool>& ahead, int64_t value) {
   } else {
     raise_to(field, value);
   }
-}
-
-// Whether a delta of the object goes into the way; else it goes into the object's base. The way's lock is held.
-template <class Way>
-bool admits(Way& way, const Mnode* holder, const Mnode& mnode) {
-  if (holder == &mnode) {
-    if (way.uses < UINT8_MAX) ++way.uses;
-    return true;
-  }
-  if (holder != nullptr && way.uses >= kOftenUsed) {
-    way.uses -= kOftenUsed;
-    return false;
-  }
-  way.uses = 0;
-  return true;
 }
 
 // Inside an AttrWrite. `mtime_stamp`: of the operation that brought the mtime. Times of 0 are none: an object may show
@@ -108,8 +81,10 @@ DeltaCache::MetaWay& DeltaCache::claim(uint32_t core, MetaWay& way, Mnode& mnode
 }
 
 void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
-  if (delta.nlink == 0 && delta.entries == 0 && delta.mtime_ns == 0)
-    return touch(mnode, delta.ctime_ns, delta.stamp);
+  if (delta.entries == 0 && delta.mtime_ns == 0) {
+    if (delta.nlink == 0) return add_small(Small::touches, mnode, delta);
+    if (!mnode.is_directory()) return add_small(Small::links, mnode, delta);
+  }
   const uint32_t core = cores_->index();
   MetaWay& way = meta_way(core, mnode);
   SpinLock lock(way.lock);
@@ -142,25 +117,31 @@ void DeltaCache::add(Mnode& mnode, const MetaDelta& delta) {
   raise_to(way.mtime_stamp, delta.stamp);
 }
 
-void DeltaCache::touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp) {
+void DeltaCache::add_small(Small kind, Mnode& mnode, const MetaDelta& delta) {
   const uint32_t core = cores_->index();
-  TouchWay& way = touch_way(core, mnode);
+  SmallWay& way = small_way(kind, core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) {
     AttrWrite write(mnode);
-    return add_to_base(mnode, {.ctime_ns = ctime_ns, .stamp = stamp}, 0, 0);
+    add_to_base(mnode, delta, 0, 0);
+    if (delta.nlink != 0) queue_if_zero(mnode);
+    return;
   }
   const bool claimed = way.mnode.load(relaxed) == &mnode;
-  if (!claimed) {
-    if (way.mnode.load(relaxed) != nullptr) fold_touch(way, core);
-    auto& word = mask_word(mnode.touch_cores, core);  // as in claim()
+  if (!claimed) {  // as in claim()
+    const bool links = kind == Small::links;
+    if (links) __builtin_prefetch(&mnode.attr_lock, 1);
+    if (way.mnode.load(relaxed) != nullptr) fold_small(kind, way, core);
+    auto& word = mask_word(links ? mnode.link_cores : mnode.touch_cores, core);
     if ((word.load(relaxed) & mask_bit(core)) == 0) word.fetch_or(mask_bit(core), seq_cst);
-    mark_used(cores_->at(core).touches_used, way_index(mnode));
+    Core& c = cores_->at(core);
+    mark_used(links ? c.links_used : c.touches_used, way_index(mnode));
   }
   WayWrite write(way);
   if (!claimed) way.mnode.store(&mnode, release);
-  raise_to(way.ctime_ns, ctime_ns);
-  raise_to(way.stamp, stamp);
+  add_to(way.nlink, delta.nlink);
+  raise_to(way.ctime_ns, delta.ctime_ns);
+  raise_to(way.stamp, delta.stamp);
 }
 
 void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
@@ -214,89 +195,6 @@ void DeltaCache::clear_atimes(Mnode& mnode) {
   }
 }
 
-// Lock-free; false also where nothing can be said.
-bool DeltaCache::own_notes(const Mnode& mnode, uint8_t notes) const {
-  const MetaWay& way = meta_way(cores_->index(), mnode);
-  // Acquire: no other object's way was read. Seq_cst: see collect_notes().
-  const uint32_t seq = way.seq.load(acquire);
-  if ((seq & 1) != 0 || way.mnode.load(acquire) != &mnode) return false;
-  return (way.notes.load(seq_cst) & notes) == notes && way.seq.load(acquire) == seq;
-}
-
-void DeltaCache::note(Mnode& mnode, uint8_t notes) {
-  if (own_notes(mnode, notes)) return;
-  const uint32_t core = cores_->index();
-  MetaWay& way = meta_way(core, mnode);
-  SpinLock lock(way.lock);
-  if (!admits(way, way.mnode.load(relaxed), mnode)) return list(mnode, notes);
-  claim(core, way, mnode);
-  way.notes.store(static_cast<uint8_t>(way.notes.load(relaxed) | notes), seq_cst);
-}
-
-void DeltaCache::list(Mnode& mnode, uint8_t notes) {
-  // Seq_cst: before the note goes; has_times() looks at the ways first.
-  if (notes & kTimes) mnode.times_unlogged.store(true, seq_cst);
-  if (notes & (kDirty | kTimes)) lists_->dirty.add(mnode.dirty_link, mnode);
-  if (notes & kCached) lists_->cached.add(mnode.file->cached_link(), mnode);
-}
-
-// By number, which is about the order in which the objects came. Listed under the way's lock: whoever finds no note
-// any more finds the object in the list.
-void DeltaCache::collect_notes() {
-  struct Noted {
-    uint64_t number;
-    MetaWay* way;
-  };
-  std::vector<Noted> found;
-  for (uint32_t core = 0; core < cores_->size(); ++core) {
-    Core& c = cores_->at(core);
-    for_each_used(c.meta_used, [&](uint32_t index) {
-      MetaWay& way = c.meta[index];
-      if (way.notes.load(seq_cst) == 0) return;
-      SpinLock lock(way.lock);
-      if (way.notes.load(relaxed) != 0) found.push_back({way.mnode.load(relaxed)->number.v, &way});
-    });
-  }
-  std::sort(found.begin(), found.end(),
-            [](const Noted& a, const Noted& b) { return a.number < b.number; });
-  for (const Noted& one : found) {
-    MetaWay& way = *one.way;
-    SpinLock lock(way.lock);
-    const uint8_t notes = way.notes.load(relaxed);
-    if (notes == 0) continue;
-    Mnode& mnode = *way.mnode.load(relaxed);
-    // Times stay where they are until somebody takes them: only the object is listed for them.
-    way.notes.store(static_cast<uint8_t>(notes & kTimes), seq_cst);
-    list(mnode, static_cast<uint8_t>(notes & ~kTimes));
-    if (notes & kTimes) lists_->dirty.add(mnode.dirty_link, mnode);
-  }
-}
-
-bool DeltaCache::has_times(const Mnode& mnode) const {
-  for (uint32_t core = 0; core < cores_->size(); ++core) {
-    if ((mask_word(mnode.delta_cores, core).load(seq_cst) & mask_bit(core)) == 0) continue;
-    const MetaWay& way = meta_way(core, mnode);
-    if (way.mnode.load(acquire) == &mnode && (way.notes.load(seq_cst) & kTimes) != 0) return true;
-  }
-  return mnode.times_unlogged.load(seq_cst);  // last: pairs with list()
-}
-
-bool DeltaCache::take_times(Mnode& mnode) {
-  bool found = false;
-  for (uint32_t core = 0; core < cores_->size(); ++core) {
-    if ((mask_word(mnode.delta_cores, core).load(seq_cst) & mask_bit(core)) == 0) continue;
-    MetaWay& way = meta_way(core, mnode);
-    if ((way.notes.load(seq_cst) & kTimes) == 0) continue;
-    SpinLock lock(way.lock);
-    const uint8_t notes = way.notes.load(relaxed);
-    if (way.mnode.load(relaxed) != &mnode || (notes & kTimes) == 0) continue;
-    way.notes.store(static_cast<uint8_t>(notes & ~kTimes), seq_cst);
-    found = true;
-  }
-  if (mnode.times_unlogged.load(seq_cst)) found |= mnode.times_unlogged.exchange(false, seq_cst);
-  return found;
-}
-
 // The way's lock is held; it holds an object.
 void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   Mnode& mnode = *way.mnode.load(relaxed);
@@ -329,19 +227,27 @@ void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   queue_if_zero(mnode);
 }
 
-// The same for a touch.
-void DeltaCache::fold_touch(TouchWay& way, uint32_t core) {
+// The same for a touch, or for links.
+void DeltaCache::fold_small(Small kind, SmallWay& way, uint32_t core) {
   Mnode& mnode = *way.mnode.load(relaxed);
+  const bool links = kind == Small::links;
   WayWrite way_write(way);
   AttrWrite write(mnode);
-  add_to_base(mnode, {.ctime_ns = way.ctime_ns.load(relaxed), .stamp = way.stamp.load(relaxed)},
+  add_to_base(mnode,
+              {.nlink = way.nlink.load(relaxed),
+               .ctime_ns = way.ctime_ns.load(relaxed),
+               .stamp = way.stamp.load(relaxed)},
               0, 0);
   way.mnode.store(nullptr, release);
+  way.nlink.store(0, release);
   way.ctime_ns.store(0, release);
   way.stamp.store(0, release);
-  mark_unused(cores_->at(core).touches_used, way_index(mnode));
+  Core& c = cores_->at(core);
+  mark_unused(links ? c.links_used : c.touches_used, way_index(mnode));
   if (cores_->size() <= kMaskBits)
-    mask_word(mnode.touch_cores, core).fetch_and(~mask_bit(core), acq_rel);
+    mask_word(links ? mnode.link_cores : mnode.touch_cores, core)
+        .fetch_and(~mask_bit(core), acq_rel);
+  if (links) queue_if_zero(mnode);
 }
 
 void DeltaCache::fold_lookups(LookupWay& way) {
@@ -388,11 +294,14 @@ void DeltaCache::flush(uint32_t core) {
     SpinLock lock(way.lock);
     if (way.mnode.load(relaxed) != nullptr) fold_meta(way, core);
   });
-  for_each_used(c.touches_used, [&](uint32_t index) {
-    TouchWay& way = c.touches[index];
-    SpinLock lock(way.lock);
-    if (way.mnode.load(relaxed) != nullptr) fold_touch(way, core);
-  });
+  for (const Small kind : {Small::links, Small::touches}) {
+    const bool links = kind == Small::links;
+    for_each_used(links ? c.links_used : c.touches_used, [&](uint32_t index) {
+      SmallWay& way = links ? c.links[index] : c.touches[index];
+      SpinLock lock(way.lock);
+      if (way.mnode.load(relaxed) != nullptr) fold_small(kind, way, core);
+    });
+  }
   for_each_used(c.lookups_used, [&](uint32_t index) {
     LookupWay& way = c.lookups[index];
     SpinLock lock(way.lock);
@@ -407,16 +316,17 @@ void DeltaCache::flush_all() {
 }
 
 void DeltaCache::forget(Mnode& mnode) {
+  // All ways' locks are taken, whatever the masks say: who folds a way writes to its object until the unlock.
   for (uint32_t core = 0; core < cores_->size(); ++core) {
     {
       MetaWay& way = meta_way(core, mnode);
       SpinLock lock(way.lock);
       if (way.mnode.load(relaxed) == &mnode) fold_meta(way, core);
     }
-    {
-      TouchWay& way = touch_way(core, mnode);
+    for (const Small kind : {Small::links, Small::touches}) {
+      SmallWay& way = small_way(kind, core, mnode);
       SpinLock lock(way.lock);
-      if (way.mnode.load(relaxed) == &mnode) fold_touch(way, core);
+      if (way.mnode.load(relaxed) == &mnode) fold_small(kind, way, core);
     }
     LookupWay& way = lookup_way(core, mnode);
     SpinLock lock(way.lock);

@@ -5,33 +5,36 @@
 // base at once, and takes from the way's count of uses. Else each core's passing objects would put what that core holds of a
 // directory that all of them work in into the directory, from whose lines all would read again: the more cores, the more often.
 //
-// Ways are of three kinds, for those who write one kind need not meet those who read another:
-//   * counts, data times and access times, with the change times that come with them: all whose answers show
-//     attributes read them;
+// Ways are of four kinds, for those who write one kind need not meet those who read another:
+//   * data times and access times, and a directory's counts, with the change times that come with them: all whose
+//     answers show attributes read them, and records of data;
+//   * links, the count of names of what is no directory: all whose answers show attributes read them, and link, which
+//     fails for what has none; records of data do not, nor does link read what data changes;
 //   * touches, change times alone: a rename of the object, an xattr, chmod. Only stat and lookup read them; an answer of a
 //     call that changes the object shows the change time that the call itself gave (read_answer);
 //   * lookups: stat must not touch a line that an open of the same file writes.
 //
 // Protocol. add(): lock the own core's way (a SpinBit: two threads can be on one core); when it holds
-// another object, fold that; when it is empty, set the object's bit in delta_cores (touch_cores), then
-// make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
+// another object, fold that; when it is empty, set the object's bit in the kind's mask (delta_cores, link_cores,
+// touch_cores), then make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
 // add to the base, clear the way, clear the bit. read(): collect the masks, attr_seq, mode_stamp and the seqs of the
 // ways that the masks name; read base and ways; collect again; retry when anything moved. Between two
-// equal collections nothing changed, so the sum is that of one moment. After some retries it takes the locks.
+// equal collections nothing changed, so the sum is that of one moment. Where no mask names a way it need not look at
+// the masks again (read_once). After some retries it takes the locks.
 //
 // Notes. What makes an object worth listing (data_half.h: dirty, has pages) says so in its core's way, so that two
 // cores that do it at once meet nowhere. collect_notes() hands the notes to the lists, and so does a fold. A note is set after
 // what it tells of can be seen, and looked at without a lock when it is there already; who takes it looks at the object
 // afterwards. All of that is seq_cst, as in LinkQueue, so one of both sees the other.
 //
-// Access times. A core that reads looks at the base and its own ways first: where those say that the access time is
+// Access times. A core that reads looks at the base and all its own ways first: where those say that the access time is
 // stale, it sets its own, and only else sums. So a second core may move an access time once more than relatime would, until
 // the ways are folded.
 //
 // Locks: a way, then the object's attr_lock. add() may be called under bucket locks and a log slot; it
 // neither allocates nor waits.
 //
-// Memory: 152 KiB a core.
+// Memory: 216 KiB a core.
 #pragma once
 
 #include <memory>
@@ -75,7 +78,7 @@ class DeltaCache {
   void set_lists(DataHalf& lists) { lists_ = &lists; }
 
   // The caller keeps the object in memory (a guard, a pin, or a name under its bucket lock). A delta of the
-  // ctime alone is a touch.
+  // ctime alone is a touch; one of nlink and ctime is one of links, but of a directory.
   void add(Mnode& mnode, const MetaDelta& delta);
   void add_lookups(Mnode& mnode, int64_t count);
 
@@ -84,8 +87,10 @@ class DeltaCache {
   // Without touches: the ctime is what counts, data and explicit times brought. For answers, whose call knows
   // the ctime that it gave.
   MetaSums read_answer(const Mnode& mnode) const;
-  // Without touches and what ModeWrites change (0).
-  MetaSums read_counts(const Mnode& mnode) const;
+  // Without touches, links and what ModeWrites change (0): the times that data brought, and a directory's counts.
+  MetaSums read_data(const Mnode& mnode) const;
+  // Base and links alone: the count of names of what is no directory, and the stamp that goes with it.
+  MetaSums read_links(const Mnode& mnode) const;
 
   // --- access times
   // The object was read at `now_ns`; `note`: no record will carry it unless it is noted.
@@ -118,23 +123,29 @@ class DeltaCache {
  private:
   struct Core;
   struct MetaWay;
-  struct TouchWay;
+  struct SmallWay;
   struct LookupWay;
   struct Reading;
+  enum class Small { links, touches };
   MetaWay& meta_way(uint32_t core, const Mnode& mnode) const;
-  TouchWay& touch_way(uint32_t core, const Mnode& mnode) const;
+  SmallWay& link_way(uint32_t core, const Mnode& mnode) const;
+  SmallWay& touch_way(uint32_t core, const Mnode& mnode) const;
+  SmallWay& small_way(Small kind, uint32_t core, const Mnode& mnode) const;
   LookupWay& lookup_way(uint32_t core, const Mnode& mnode) const;
   MetaWay& claim(uint32_t core, MetaWay& way, Mnode& mnode);
-  void touch(Mnode& mnode, int64_t ctime_ns, Stamp stamp);
-  template <bool kMode, bool kTouches>
+  void add_small(Small kind, Mnode& mnode, const MetaDelta& delta);
+  struct Parts {
+    bool data, links, touches, mode;
+  };
+  template <Parts kParts>
   bool read_once(const Mnode& mnode, MetaSums* s) const;
-  template <bool kMode, bool kTouches>
+  template <Parts kParts>
   MetaSums read_parts(const Mnode& mnode) const;
   MetaSums read_locked(const Mnode& mnode) const;
   bool own_notes(const Mnode& mnode, uint8_t notes) const;
   void list(Mnode& mnode, uint8_t notes);
   void fold_meta(MetaWay& way, uint32_t core);
-  void fold_touch(TouchWay& way, uint32_t core);
+  void fold_small(Small kind, SmallWay& way, uint32_t core);
   void fold_lookups(LookupWay& way);
   void queue_if_zero(Mnode& mnode);
 

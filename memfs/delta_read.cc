@@ -9,14 +9,16 @@ namespace {
 
 constexpr int kLockFreeTries = 64;
 
-// Which ways may hold something of an object: the cores' bits of deltas, then of touches.
+// Which ways may hold something of an object: the cores' bits of each kind.
 struct Masks {
   uint64_t deltas[2];
+  uint64_t links[2];
   uint64_t touches[2];
 };
 
 template <class Visit>
 void for_each_core(const uint64_t mask[2], uint32_t cores, Visit visit) {
+  if ((mask[0] | mask[1]) == 0) return;
   for (uint32_t word = 0; word < 2; ++word)
     for (uint64_t bits = mask[word]; bits != 0; bits &= bits - 1)
       for (uint32_t core = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits)); core < cores;
@@ -59,6 +61,8 @@ struct DeltaCache::Reading {
     const uint32_t cores = cache.cores_->size();
     for_each_core(masks.deltas, cores,
                   [&](uint32_t core) { take(cache.meta_way(core, mnode).seq.load(acquire)); });
+    for_each_core(masks.links, cores,
+                  [&](uint32_t core) { take(cache.link_way(core, mnode).seq.load(acquire)); });
     for_each_core(masks.touches, cores,
                   [&](uint32_t core) { take(cache.touch_way(core, mnode).seq.load(acquire)); });
     return sum;
@@ -83,59 +87,82 @@ struct DeltaCache::Reading {
       s->ctime_ns = std::max(s->ctime_ns, way.ctime_ns.load(acquire));
       s->stamp = std::max(s->stamp, way.stamp.load(acquire));
     });
-    for_each_core(masks.touches, cores, [&](uint32_t core) {
-      const TouchWay& way = cache.touch_way(core, mnode);
+    const auto add_small = [&](const SmallWay& way) {
       if (way.mnode.load(acquire) != &mnode) return;
+      s->nlink += way.nlink.load(acquire);
       s->ctime_ns = std::max(s->ctime_ns, way.ctime_ns.load(acquire));
       s->stamp = std::max(s->stamp, way.stamp.load(acquire));
-    });
+    };
+    for_each_core(masks.links, cores,
+                  [&](uint32_t core) { add_small(cache.link_way(core, mnode)); });
+    for_each_core(masks.touches, cores,
+                  [&](uint32_t core) { add_small(cache.touch_way(core, mnode)); });
   }
 };
 
 // One look; false when something moved. The masks stay in registers: copied through memory, they would be waited for
-// longer than all the rest takes. Most objects have nothing in any way.
-template <bool kMode, bool kTouches>
+// longer than all the rest takes. Most objects have nothing in any way, and then the masks are not looked at again: bits
+// are cleared only while attr_seq is odd, so all were clear when the first of them was read, and the base is of then.
+template <DeltaCache::Parts kParts>
 bool DeltaCache::read_once(const Mnode& mnode, MetaSums* s) const {
-  // Acquire: see load_mode. The masks pair with the fetch_or in add() and touch().
-  const Stamp mode_stamp = kMode ? mnode.mode_stamp.load(acquire) : 0;
+  // Acquire: see load_mode. The masks pair with the fetch_or in claim() and add_small(), and with folds.
+  const Stamp mode_stamp = kParts.mode ? mnode.mode_stamp.load(acquire) : 0;
   const uint32_t attr_seq = mnode.attr_seq.load(acquire);
-  const uint64_t d0 = mnode.delta_cores[0].load(acquire);
-  const uint64_t d1 = mnode.delta_cores[1].load(acquire);
-  const uint64_t t0 = kTouches ? mnode.touch_cores[0].load(acquire) : 0;
-  const uint64_t t1 = kTouches ? mnode.touch_cores[1].load(acquire) : 0;
+  const uint64_t d0 = kParts.data ? mnode.delta_cores[0].load(acquire) : 0;
+  const uint64_t d1 = kParts.data ? mnode.delta_cores[1].load(acquire) : 0;
+  const uint64_t l0 = kParts.links ? mnode.link_cores[0].load(acquire) : 0;
+  const uint64_t l1 = kParts.links ? mnode.link_cores[1].load(acquire) : 0;
+  const uint64_t t0 = kParts.touches ? mnode.touch_cores[0].load(acquire) : 0;
+  const uint64_t t1 = kParts.touches ? mnode.touch_cores[1].load(acquire) : 0;
   if ((attr_seq & 1) != 0 || (mode_stamp & Mnode::kModeBusy) != 0) return false;
-  const bool any = (d0 | d1 | t0 | t1) != 0;
+  const auto load = [&] {
+    load_base(mnode, s);
+    if constexpr (kParts.mode) load_mode(mnode, s);
+  };
+  const auto stands = [&] {
+    return mnode.attr_seq.load(acquire) == attr_seq &&
+           (!kParts.mode || mnode.mode_stamp.load(acquire) == mode_stamp);
+  };
+  if ((d0 | d1 | l0 | l1 | t0 | t1) == 0) {
+    load();
+    return stands();
+  }
+  const auto reading = [&] { return Reading{*this, mnode, {{d0, d1}, {l0, l1}, {t0, t1}}}; };
   bool busy = false;
-  const uint64_t seqs = any ? Reading{*this, mnode, {{d0, d1}, {t0, t1}}}.seqs(&busy) : 0;
+  const uint64_t seqs = reading().seqs(&busy);
   if (busy) return false;
-  load_base(mnode, s);
-  if constexpr (kMode) load_mode(mnode, s);
-  if (any) Reading{*this, mnode, {{d0, d1}, {t0, t1}}}.add(s);
-  const uint64_t moved = (kMode ? mnode.mode_stamp.load(acquire) ^ mode_stamp : 0) |
-                         (mnode.attr_seq.load(acquire) ^ attr_seq) |
-                         (mnode.delta_cores[0].load(acquire) ^ d0) |
-                         (mnode.delta_cores[1].load(acquire) ^ d1) |
-                         (kTouches ? mnode.touch_cores[0].load(acquire) ^ t0 : 0) |
-                         (kTouches ? mnode.touch_cores[1].load(acquire) ^ t1 : 0);
-  return moved == 0 &&
-         (!any || Reading{*this, mnode, {{d0, d1}, {t0, t1}}}.seqs(&busy) == seqs);
+  load();
+  reading().add(s);
+  uint64_t moved = 0;
+  const auto compare = [&](const Atomic<uint64_t> (&cores)[2], uint64_t first, uint64_t second) {
+    moved |= (cores[0].load(acquire) ^ first) | (cores[1].load(acquire) ^ second);
+  };
+  if constexpr (kParts.data) compare(mnode.delta_cores, d0, d1);
+  if constexpr (kParts.links) compare(mnode.link_cores, l0, l1);
+  if constexpr (kParts.touches) compare(mnode.touch_cores, t0, t1);
+  return stands() && moved == 0 && reading().seqs(&busy) == seqs;
 }
 
-template <bool kMode, bool kTouches>
+template <DeltaCache::Parts kParts>
 MetaSums DeltaCache::read_parts(const Mnode& mnode) const {
   MetaSums s;
   for (int i = 0; i < kLockFreeTries; ++i)
-    if (read_once<kMode, kTouches>(mnode, &s)) return s;
+    if (read_once<kParts>(mnode, &s)) return s;
   s = read_locked(mnode);
   return s;
 }
 
-MetaSums DeltaCache::read(const Mnode& mnode) const { return read_parts<true, true>(mnode); }
-MetaSums DeltaCache::read_answer(const Mnode& mnode) const {
-  return read_parts<true, false>(mnode);
+MetaSums DeltaCache::read(const Mnode& mnode) const {
+  return read_parts<Parts{.data = true, .links = true, .touches = true, .mode = true}>(mnode);
 }
-MetaSums DeltaCache::read_counts(const Mnode& mnode) const {
-  return read_parts<false, false>(mnode);
+MetaSums DeltaCache::read_answer(const Mnode& mnode) const {
+  return read_parts<Parts{.data = true, .links = true, .touches = false, .mode = true}>(mnode);
+}
+MetaSums DeltaCache::read_data(const Mnode& mnode) const {
+  return read_parts<Parts{.data = true, .links = false, .touches = false, .mode = false}>(mnode);
+}
+MetaSums DeltaCache::read_links(const Mnode& mnode) const {
+  return read_parts<Parts{.data = false, .links = true, .touches = false, .mode = false}>(mnode);
 }
 
 // Holds every core's ways of the object, so that nothing of the base moves. A ModeWrite may be under way, and waits
@@ -146,13 +173,16 @@ MetaSums DeltaCache::read_locked(const Mnode& mnode) const NO_THREAD_SAFETY_ANAL
   for (bool done = false; !done;) {
     for (uint32_t core = 0; core < cores_->size(); ++core) {
       meta_way(core, mnode).lock.lock();
+      link_way(core, mnode).lock.lock();
       touch_way(core, mnode).lock.lock();
     }
     for (uint32_t core = 0; core < cores_->size(); ++core) {
       MetaWay& meta = meta_way(core, mnode);
       if (meta.mnode.load(relaxed) == &mnode) self->fold_meta(meta, core);
-      TouchWay& touched = touch_way(core, mnode);
-      if (touched.mnode.load(relaxed) == &mnode) self->fold_touch(touched, core);
+      for (const Small kind : {Small::links, Small::touches}) {
+        SmallWay& way = small_way(kind, core, mnode);
+        if (way.mnode.load(relaxed) == &mnode) self->fold_small(kind, way, core);
+      }
     }
     {
       SpinLock lock(const_cast<Mnode&>(mnode).attr_lock);
@@ -163,6 +193,7 @@ MetaSums DeltaCache::read_locked(const Mnode& mnode) const NO_THREAD_SAFETY_ANAL
     done = (before & Mnode::kModeBusy) == 0 && mnode.mode_stamp.load(acquire) == before;
     for (uint32_t core = 0; core < cores_->size(); ++core) {
       meta_way(core, mnode).lock.unlock();
+      link_way(core, mnode).lock.unlock();
       touch_way(core, mnode).lock.unlock();
     }
   }
@@ -184,18 +215,33 @@ bool DeltaCache::atime_stands(const Mnode& mnode, int64_t now_ns, int64_t fresh_
     s.atime_ns = mnode.atime_ahead.load(acquire) ? atime_ns : std::max(s.atime_ns, atime_ns);
   if (mine) s.mtime_ns = std::max(s.mtime_ns, way.mtime_ns.load(acquire));
   if (mine) s.ctime_ns = std::max(s.ctime_ns, way.ctime_ns.load(acquire));
-  const bool steady = (seq & 1) == 0 && way.seq.load(acquire) == seq && (attr_seq & 1) == 0 &&
-                      mnode.attr_seq.load(acquire) == attr_seq;
+  bool steady = (seq & 1) == 0 && way.seq.load(acquire) == seq && (attr_seq & 1) == 0 &&
+                mnode.attr_seq.load(acquire) == attr_seq;
   if (s.atime_ns == now_ns) return true;
   if (fresh_ns == 0 || !newer(s)) return false;
-  // Fresh as far as this core knows.
-  uint64_t others = mnode.touch_cores[0].load(acquire) | mnode.touch_cores[1].load(acquire);
-  for (uint32_t word = 0; word < 2; ++word) {
-    const bool mine_only = cores_->size() <= kMaskBits && own / 64 == word;
-    others |= mnode.delta_cores[word].load(acquire) & ~(mine_only ? mask_bit(own) : 0);
+  const uint64_t mine_only = cores_->size() <= kMaskBits ? mask_bit(own) : 0;
+  const uint32_t word = own % kMaskBits / 64;
+  const uint64_t links = mnode.link_cores[word].load(acquire);
+  const uint64_t touches = mnode.touch_cores[word].load(acquire);
+  if (((links | touches) & mine_only) != 0) {
+    // What this core has changed besides.
+    const auto take = [&](const SmallWay& small) {
+      const uint32_t before = small.seq.load(acquire);
+      if (small.mnode.load(acquire) == &mnode)
+        s.ctime_ns = std::max(s.ctime_ns, small.ctime_ns.load(acquire));
+      steady = steady && (before & 1) == 0 && small.seq.load(acquire) == before;
+    };
+    if ((links & mine_only) != 0) take(link_way(own, mnode));
+    if ((touches & mine_only) != 0) take(touch_way(own, mnode));
+    if (!newer(s)) return false;
   }
+  // Fresh as far as this core knows.
+  const uint64_t others = ((mnode.delta_cores[word].load(acquire) | links | touches) & ~mine_only) |
+                          mnode.delta_cores[1 - word].load(acquire) |
+                          mnode.link_cores[1 - word].load(acquire) |
+                          mnode.touch_cores[1 - word].load(acquire);
   if (!steady || others != 0) {
-    s = read_parts<false, true>(mnode);
+    s = read_parts<Parts{.data = true, .links = true, .touches = true, .mode = false}>(mnode);
     if (!newer(s)) return false;
   }
   return now_ns - s.atime_ns < fresh_ns;

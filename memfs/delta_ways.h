@@ -9,7 +9,7 @@ namespace scalefs::memfs {
 inline constexpr uint32_t kWayBits = 10;
 inline constexpr uint32_t kWays = 1u << kWayBits;
 inline constexpr uint32_t kWayWords = kWays / 64;
-inline constexpr uint32_t kMaskBits = 128;  // of Mnode::delta_cores and touch_cores
+inline constexpr uint32_t kMaskBits = 128;  // of Mnode::delta_cores, link_cores and touch_cores
 
 inline uint32_t way_index(const Mnode& mnode) {
   return static_cast<uint32_t>((mnode.number.v * 0x9e3779b97f4a7c15ull) >> (64 - kWayBits));
@@ -20,7 +20,7 @@ auto& mask_word(Words& words, uint32_t core) {
   return words[core % kMaskBits / 64];
 }
 
-// One object's counts, data times and access time on one core. Changed under `lock` with `seq` odd, by release stores;
+// One object's data times, access time and counts of a directory on one core. Changed under `lock` with `seq` odd, by release stores;
 // readers check `seq` (see DeltaCache::read). `notes` stand outside of that.
 struct alignas(64) DeltaCache::MetaWay {
   SpinBit lock;
@@ -38,11 +38,13 @@ struct alignas(64) DeltaCache::MetaWay {
   Atomic<Stamp> mtime_stamp{0};
 };
 
-struct alignas(64) DeltaCache::TouchWay {
+// The same of a change time, and where it is one of links, of their count.
+struct alignas(64) DeltaCache::SmallWay {
   SpinBit lock;
   uint8_t uses = 0;
   Atomic<uint32_t> seq{0};
   Atomic<Mnode*> mnode{nullptr};
+  Atomic<int64_t> nlink{0};
   Atomic<int64_t> ctime_ns{0};
   Atomic<Stamp> stamp{0};
 };
@@ -56,10 +58,12 @@ struct DeltaCache::LookupWay {
 
 struct DeltaCache::Core {
   MetaWay meta[kWays];
-  TouchWay touches[kWays];
+  SmallWay links[kWays];
+  SmallWay touches[kWays];
   LookupWay lookups[kWays];
   // Which ways hold an object: set and cleared under the way's lock. seq_cst: collect_notes() must not miss one.
   alignas(kFalseSharingBytes) Atomic<uint64_t> meta_used[kWayWords];
+  Atomic<uint64_t> links_used[kWayWords];
   Atomic<uint64_t> touches_used[kWayWords];
   Atomic<uint64_t> lookups_used[kWayWords];
   Atomic<Mnode*> review{nullptr};  // a stack; pushed by whoever folds, taken as a whole
@@ -68,11 +72,44 @@ struct DeltaCache::Core {
 inline DeltaCache::MetaWay& DeltaCache::meta_way(uint32_t core, const Mnode& mnode) const {
   return cores_->at(core).meta[way_index(mnode)];
 }
-inline DeltaCache::TouchWay& DeltaCache::touch_way(uint32_t core, const Mnode& mnode) const {
+inline DeltaCache::SmallWay& DeltaCache::link_way(uint32_t core, const Mnode& mnode) const {
+  return cores_->at(core).links[way_index(mnode)];
+}
+inline DeltaCache::SmallWay& DeltaCache::touch_way(uint32_t core, const Mnode& mnode) const {
   return cores_->at(core).touches[way_index(mnode)];
+}
+inline DeltaCache::SmallWay& DeltaCache::small_way(Small kind, uint32_t core,
+                                                   const Mnode& mnode) const {
+  return kind == Small::links ? link_way(core, mnode) : touch_way(core, mnode);
 }
 inline DeltaCache::LookupWay& DeltaCache::lookup_way(uint32_t core, const Mnode& mnode) const {
   return cores_->at(core).lookups[way_index(mnode)];
+}
+
+// By Core's words of used ways: visit(index).
+template <class Visit>
+void for_each_used(const Atomic<uint64_t>* words, Visit visit) {
+  for (uint32_t word = 0; word < kWayWords; ++word)
+    for (uint64_t bits = words[word].load(seq_cst); bits != 0; bits &= bits - 1)
+      visit(word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits)));
+}
+
+// For so many uses the way stays with its object once when another one asks for it.
+inline constexpr uint8_t kOftenUsed = 8;
+
+// Whether a delta of the object goes into the way; else it goes into the object's base. The way's lock is held.
+template <class Way>
+bool admits(Way& way, const Mnode* holder, const Mnode& mnode) {
+  if (holder == &mnode) {
+    if (way.uses < UINT8_MAX) ++way.uses;
+    return true;
+  }
+  if (holder != nullptr && way.uses >= kOftenUsed) {
+    way.uses -= kOftenUsed;
+    return false;
+  }
+  way.uses = 0;
+  return true;
 }
 
 // The seq section of a way; its lock is held.

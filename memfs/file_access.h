@@ -327,7 +327,7 @@ class FileAccess {
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
     if (records.empty()) return stamp;
     // Without what explicit changes and names gave: those have records of their own.
-    const MetaSums sums = impl_.deltas.read_counts(mnode_);
+    const MetaSums sums = impl_.deltas.read_data(mnode_);
     for (auto& record : records) {
       if (!std::holds_alternative<SetAttrOp>(record->op)) {
         record->mtime_ns = sums.mtime_ns;

@@ -55,7 +55,7 @@ void MemFs::log_attributes(MnodeNo number) {
   if (!times_open) return;
   LogSlot slot(impl);
   mnode.change_stamp = slot.stamp(std::max(mnode.stamp.load(acquire), mnode.change_stamp));
-  std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read_counts(mnode).atime_ns;
+  std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read_data(mnode).atime_ns;
   slot.append(std::move(times));
   room.appended(kRecordLogBytes);
 }
@@ -73,7 +73,7 @@ void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> 
   std::vector<std::unique_ptr<OpRecord>> records;
   records.push_back(std::move(record));
   if (times_open) {
-    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_counts(mnode_).atime_ns;
+    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_data(mnode_).atime_ns;
     records.push_back(std::move(times));
   }
   node_.overlay_.settle(log_all(records, hold, room, 0, [] {}));

@@ -115,7 +115,6 @@ struct alignas(64) Mnode {
   Atomic<uint8_t> life{static_cast<uint8_t>(Life::alive)};
   const uint32_t generation;
   const uint64_t rdev;
-  const int64_t btime_ns;
   std::unique_ptr<DirectoryNode> directory;  // of a directory
   // Symlink target: with no backend or when created here, set before publication; of a loaded one
   // null until readlink loads it. Retired by epoch. Acquire loads pair with the release in readlink.
@@ -123,6 +122,8 @@ struct alignas(64) Mnode {
 
   // --- linkage of the mnode table: two chains, so that a resize leaves readers of the old one alone
   Atomic<Mnode*> table_next[2];
+  // Of objects whose base has no links and no lookups any more, see DeltaCache::take_review. Protected by attr_lock.
+  Mnode* next_review = nullptr;
 
   // --- what explicit changes set. Written under mode_lock inside a ModeWrite, by release stores; read by acquire
   // loads between two equal values of mode_stamp that are not busy.
@@ -134,6 +135,7 @@ struct alignas(64) Mnode {
   Atomic<uint32_t> uid;
   Atomic<uint32_t> gid;
   Atomic<uint32_t> flags;
+  const int64_t btime_ns;  // constant, and read where those are
 
   // --- base values. Written under attr_lock with attr_seq odd, by release stores; read by acquire
   // loads between two equal even values of attr_seq.
@@ -144,7 +146,7 @@ struct alignas(64) Mnode {
   // an object on disk it is told by its ctime, which differs only where a clock was set back.
   Atomic<bool> mtime_ahead;
   Atomic<bool> atime_ahead;
-  bool queued_for_review = false;  // see base_lookups
+  bool queued_for_review = false;  // see next_review
   Atomic<uint32_t> attr_seq{0};
   Atomic<int64_t> base_atime_ns;
   Atomic<int64_t> base_mtime_ns;
@@ -158,13 +160,12 @@ struct alignas(64) Mnode {
 
   // --- In the steady state only read. `stamp`: written by folds, inside an AttrWrite.
   alignas(64) Atomic<Stamp> stamp;
-  // Which cores' ways may hold a delta, and which cores' touches (bit core % 128). Set before the delta, cleared after
-  // the fold.
+  // Which cores' ways may hold a delta, of each kind (bit core % 128). Set before the delta, cleared after the fold.
   Atomic<uint64_t> delta_cores[2];
+  Atomic<uint64_t> link_cores[2];
   Atomic<uint64_t> touch_cores[2];
-  // Lookups: base and review, written at folds, which come to this line anyway. Protected by attr_lock, not by attr_seq.
+  // Written at folds, which come to this line anyway. Protected by attr_lock, not by attr_seq.
   int64_t base_lookups = 0;
-  Mnode* next_review = nullptr;
 
   // Explicit changes of times, and records of data, which carry times: one at a time. Sleeps; held over the log slot.
   alignas(64) SleepBit change_lock;

@@ -93,7 +93,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
                                directories ? Want::directory : Want::no_directory));
     if (directories && !target->is_directory()) return Errno(ENOTDIR);
     if (!directories && target->is_directory()) return Errno(EISDIR);
-    if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
+    if (directories && impl.deltas.read_data(*target).entries != 0) return Errno(ENOTEMPTY);
     if (!reserved)
       SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces, .always = true}));
     reserved = true;
@@ -114,7 +114,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
       if (!is_live(item)) return Errno(ENOENT);
       if (item->value().number() != target->number) continue;
       // Exact now: every bucket is locked.
-      if (directories && impl.deltas.read_counts(*target).entries != 0) return Errno(ENOTEMPTY);
+      if (directories && impl.deltas.read_data(*target).entries != 0) return Errno(ENOTEMPTY);
       LogSlot slot(impl);
       const Stamp stamp = slot.stamp(
           std::max({locks.last_stamp(), target->stamp.load(acquire),  // see mnode.h, "Stamps"
@@ -251,7 +251,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   SCALEFS_TRY(const bool present, is_there(impl, *directory, hash, name, true));
   if (present) return Errno(EEXIST);
   // Before the lock, whose line a call that fails shall not write; looked at again under it.
-  if (!target->tmpfile.load(relaxed) && impl.deltas.read_counts(*target).nlink <= 0) return Errno(ENOENT);
+  if (!target->tmpfile.load(relaxed) && impl.deltas.read_links(*target).nlink <= 0) return Errno(ENOENT);
 
   const uint64_t cost = kRecordCost + name.size();
   Reservation room(impl);
@@ -272,7 +272,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
     if (names.dead()) return Errno(ENOENT);
     NameItem* known = names.item(hash, name);
     if (is_live(known)) return Errno(EEXIST);
-    const MetaSums sums = impl.deltas.read_counts(*target);
+    const MetaSums sums = impl.deltas.read_links(*target);
     if (sums.nlink >= kLinksMax) return Errno(EMLINK);
     // Relaxed: who links a temporary file twice at once may write it twice.
     const bool first = target->tmpfile.load(relaxed);

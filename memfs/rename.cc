@@ -74,7 +74,7 @@ Result<Next> check_types(Rename& r) {
   if (r.exchange()) return Next::go_on;
   if (r.moved->is_directory() && !r.replaced->is_directory()) return Errno(ENOTDIR);
   if (!r.moved->is_directory() && r.replaced->is_directory()) return Errno(EISDIR);
-  if (r.kills() && r.impl.deltas.read_counts(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
+  if (r.kills() && r.impl.deltas.read_data(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
   return Next::go_on;
 }
 
@@ -200,7 +200,7 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
       r.replaced ? NameValue(r.replaced->number, r.replaced->type) : NameValue();
   if (targets.dead()) return Errno(ENOENT);
   if (means(source) != moved || means(target) != replaced) return Next::again;
-  if (r.kills() && r.impl.deltas.read_counts(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
+  if (r.kills() && r.impl.deltas.read_data(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
 
   // See mnode.h, "Stamps".
   Stamp last = std::max({locks.last_stamp(), r.moved->stamp.load(acquire),

@@ -187,9 +187,9 @@ void Rig::touch(int core, const std::string& files) {
   }
   for (const char file : files) {
     const MnodeNo no = labels_.at(file);
-    // What is open but has no name gets its delta by its size instead.
+    // Its data has been changed, and unless it has no name, one was given to it.
     auto attr = fs.getattr(no);
-    if (attr.ok() && attr->nlink == 0 && S_ISREG(attr->mode)) {
+    if (attr.ok() && S_ISREG(attr->mode)) {
       memfs::SetAttr same;
       same.size = attr->size;
       SCALEFS_CHECK(fs.setattr(no, same).ok());

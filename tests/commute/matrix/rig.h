@@ -2,11 +2,11 @@
 //
 // Steady state. Before a pair runs, cores 0 and 1 have made calls of every kind on objects of their
 // own (warm_core), and, on the objects of the case, calls that leave the state as it was: each has made
-// and removed a name of its own in each directory, has set every object's owner to what it was, a nameless
-// file's size too, has made and removed a link of its own to each file, looked at its data and looked up
-// what stands in each slot (touch), and has made the call of the pair once, on what the pair's call names,
-// in a way that changes nothing but times (rig_warm.cc). So allocator arenas, ranges of numbers, log slots,
-// and the core's deltas of these objects exist. Directories have grown to many buckets before. A round of
+// and removed a name of its own in each directory, has set every object's owner and every file's size to
+// what it was, has made and removed a link of its own to each file, looked at its data and looked up what
+// stands in each slot (touch), and has made the call of the pair once, on what the pair's call names, in a
+// way that changes nothing but times (rig_warm.cc). So allocator arenas, ranges of numbers, log slots, and
+// the core's deltas of these objects exist. Directories have grown to many buckets before. A round of
 // maintenance has folded what the builder did, as it is when time passes; none runs after the cores began.
 //
 // What warming up must not do is take away what the pair's calls would share, so it is made of calls

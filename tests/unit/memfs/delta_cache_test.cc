@@ -73,16 +73,62 @@ TEST_F(DeltaCacheTest, EachReadingSumsItsKindsOfWays) {
     EXPECT_EQ(all().stamp, 4u);
     if (folded == 0) {
       EXPECT_EQ(cache_.read_answer(*mnode_).ctime_ns, 30);
+      EXPECT_EQ(cache_.read_answer(*mnode_).nlink, 3);
       EXPECT_EQ(cache_.read_answer(*mnode_).mode, S_IFREG | 0644u);
-      EXPECT_EQ(cache_.read_counts(*mnode_).nlink, 3);
-      EXPECT_EQ(cache_.read_counts(*mnode_).ctime_ns, 30);
+      EXPECT_EQ(cache_.read_data(*mnode_).nlink, 1) << "links are not looked at";
+      EXPECT_EQ(cache_.read_data(*mnode_).mtime_ns, 20);
+      EXPECT_EQ(cache_.read_data(*mnode_).ctime_ns, 20);
+      EXPECT_EQ(cache_.read_links(*mnode_).nlink, 3);
+      EXPECT_EQ(cache_.read_links(*mnode_).mtime_ns, 10) << "data is not looked at";
+      EXPECT_EQ(cache_.read_links(*mnode_).stamp, 3u);
     }
     cache_.flush_all();
   }
   for (int word = 0; word < 2; ++word) {
     EXPECT_EQ(mnode_->delta_cores[word].load(relaxed), 0u);
+    EXPECT_EQ(mnode_->link_cores[word].load(relaxed), 0u);
     EXPECT_EQ(mnode_->touch_cores[word].load(relaxed), 0u);
   }
+}
+
+// Each kind of change leaves the ways of the others alone, and a directory's counts stand together.
+TEST_F(DeltaCacheTest, KindsOfChangesHaveWaysOfTheirOwn) {
+  cache_.add(*mnode_, {.nlink = 1, .ctime_ns = 30, .stamp = 3});
+  on(1);
+  cache_.add(*mnode_, {.mtime_ns = 20, .ctime_ns = 20, .stamp = 2});
+  on(2);
+  cache_.add(*mnode_, {.ctime_ns = 40, .stamp = 4});
+  EXPECT_EQ(mnode_->link_cores[0].load(relaxed), 1u);
+  EXPECT_EQ(mnode_->delta_cores[0].load(relaxed), 2u);
+  EXPECT_EQ(mnode_->touch_cores[0].load(relaxed), 4u);
+  MnodeInit init;
+  init.attr.mnode = MnodeNo(78);
+  init.attr.mode = S_IFDIR | 0755;
+  init.attr.nlink = 2;
+  Mnode directory(init);
+  cache_.add(directory, {.nlink = 1, .entries = 1, .mtime_ns = 20, .ctime_ns = 20, .stamp = 2});
+  on(0);
+  cache_.add(directory, {.nlink = -2, .ctime_ns = 30, .stamp = 3});
+  EXPECT_EQ(directory.link_cores[0].load(relaxed), 0u);
+  EXPECT_EQ(cache_.read_data(directory).nlink, 1);
+  EXPECT_EQ(cache_.read_data(directory).entries, 1);
+  cache_.forget(directory);
+}
+
+// The last name goes on one core and a fold finds it, whatever stands in the ways of other kinds.
+TEST_F(DeltaCacheTest, AnObjectWithoutLinksAndLookupsIsReviewed) {
+  cache_.add_lookups(*mnode_, -1);
+  cache_.add(*mnode_, {.mtime_ns = 20, .ctime_ns = 20, .stamp = 2});
+  on(1);
+  cache_.add(*mnode_, {.nlink = 1, .ctime_ns = 30, .stamp = 3});
+  on(2);
+  cache_.add(*mnode_, {.nlink = -2, .ctime_ns = 40, .stamp = 4});
+  EXPECT_EQ(all().nlink, 0);
+  cache_.flush(0);
+  EXPECT_EQ(cache_.take_review(), nullptr) << "its base has a link";
+  cache_.flush(2);
+  cache_.flush(1);
+  EXPECT_EQ(cache_.take_review(), mnode_.get());
 }
 
 TEST_F(DeltaCacheTest, AnExplicitMtimeBeginsAnAgeInEveryWay) {
@@ -123,9 +169,18 @@ TEST_F(DeltaCacheTest, AccessTimesAreALatestOfAllCores) {
   cache_.add(*mnode_, {.ctime_ns = 150, .stamp = 4});
   on(1);
   EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 1000)) << "another core changed it since";
-  EXPECT_EQ(all().atime_ns, 100);
+  on(3);
+  cache_.set_atime(*mnode_, 160, false);
+  EXPECT_TRUE(cache_.atime_stands(*mnode_, 200, 1000));
+  cache_.add(*mnode_, {.nlink = 1, .ctime_ns = 170, .stamp = 4});
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 1000)) << "this core gave it a name since";
+  cache_.set_atime(*mnode_, 180, false);
+  EXPECT_TRUE(cache_.atime_stands(*mnode_, 200, 1000));
+  cache_.add(*mnode_, {.ctime_ns = 190, .stamp = 4});
+  EXPECT_FALSE(cache_.atime_stands(*mnode_, 200, 1000)) << "this core renamed it since";
+  EXPECT_EQ(all().atime_ns, 180);
   cache_.flush(0);
-  EXPECT_EQ(all().atime_ns, 100) << "folding one way does not show the other";
+  EXPECT_EQ(all().atime_ns, 180) << "folding one way does not show the other";
   cache_.clear_atimes(*mnode_);
   cache_.flush_all();
   EXPECT_EQ(all().atime_ns, 100);
@@ -193,17 +248,21 @@ TEST_F(DeltaCacheTest, AWayStaysWithAnObjectThatIsUsedOften) {
   const auto use = [&] {
     for (int i = 0; i < kUses; ++i) {
       cache_.add(*mnode_, {.entries = 1, .stamp = 1});
+      cache_.add(*mnode_, {.nlink = 1, .stamp = 1});
       cache_.add(*mnode_, {.ctime_ns = 20, .stamp = 1});
       cache_.add_lookups(*mnode_, 1);
     }
   };
   use();
-  cache_.add(other, {.nlink = -1, .entries = 2, .mtime_ns = 30, .ctime_ns = 30, .stamp = 3});
+  cache_.add(other, {.entries = 2, .mtime_ns = 30, .ctime_ns = 30, .stamp = 3});
+  cache_.add(other, {.nlink = -1, .ctime_ns = 35, .stamp = 3});
   cache_.add(other, {.ctime_ns = 40, .stamp = 4});
   cache_.set_atime(other, 50, true);
   cache_.note(other, DeltaCache::kDirty);
   cache_.add_lookups(other, 2);
-  EXPECT_EQ(other.delta_cores[0].load(relaxed) | other.touch_cores[0].load(relaxed), 0u);
+  EXPECT_EQ(other.delta_cores[0].load(relaxed) | other.link_cores[0].load(relaxed) |
+                other.touch_cores[0].load(relaxed),
+            0u);
   EXPECT_EQ(other.base_lookups, 3);
   const MetaSums sums = cache_.read(other);
   EXPECT_EQ(sums.nlink, 1);
@@ -215,8 +274,10 @@ TEST_F(DeltaCacheTest, AWayStaysWithAnObjectThatIsUsedOften) {
   EXPECT_TRUE(cache_.has_times(other));
   EXPECT_EQ(listed(lists_.dirty), 1);
   EXPECT_EQ(mnode_->base_entries.load(relaxed), 0) << "folded, though it is used all the time";
+  EXPECT_EQ(mnode_->base_nlink.load(relaxed), 1);
   EXPECT_EQ(mnode_->base_lookups, 1);
   EXPECT_EQ(all().entries, kUses);
+  EXPECT_EQ(all().nlink, 1 + kUses);
   // Not for ever.
   for (int i = 0; i < kUses; ++i) cache_.add(other, {.entries = 1, .stamp = 5});
   EXPECT_EQ(mnode_->base_entries.load(relaxed), kUses);
