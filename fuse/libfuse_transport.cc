@@ -18,6 +18,7 @@
 #include "fuse/libfuse_operations.h"
 #include "fuse/negotiate.h"
 #include "fuse/raw_requests.h"
+#include "fuse/request_check.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -198,35 +199,19 @@ void LibfuseTransport::stop() {
   }
 }
 
-ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* user) {
-  auto* self = static_cast<LibfuseTransport*>(user);
-  for (;;) {
-    const ssize_t got = ::read(fd, buffer, size);
-    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
-    const auto* header = static_cast<const fuse_in_header*>(buffer);
-    set_current_request(header);
-    if (self->rings_ != nullptr) self->last_opcode_ = header->opcode;
-    if (header->opcode == FUSE_INIT) [[unlikely]] {
-      const auto length = static_cast<size_t>(got);
-      if (length >= sizeof(*header) + offsetof(fuse_init_in, flags) + sizeof(uint32_t)) {
-        const auto* init = reinterpret_cast<const fuse_init_in*>(header + 1);
-        self->init_unique_ = header->unique;
-        self->init_offered_ = init->flags;
-        const bool extended = (init->flags & ring::kInitExtended) != 0 &&
-                              length >= sizeof(*header) + offsetof(fuse_init_in, flags2) + sizeof(uint32_t);
-        if (extended) self->init_offered_ |= uint64_t{init->flags2} << 32;
-      }
-      return got;
-    }
-    if (!is_raw_request(header->opcode)) [[likely]] return got;
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    self->serve_raw(fd, {static_cast<const std::byte*>(buffer), static_cast<size_t>(got)});
-    pthread_setcancelstate(cancel_state, &cancel_state);
-  }
+void LibfuseTransport::note_init(ConstBytes request) {
+  fuse_init_in init = {};
+  const ConstBytes body = request.subspan(sizeof(fuse_in_header));
+  std::memcpy(&init, body.data(), std::min(body.size(), sizeof(init)));
+  // Of a newer protocol the kernel only asks for ours, and then sends INIT again.
+  if (init.major != FUSE_KERNEL_VERSION) return;
+  init_unique_ = reinterpret_cast<const fuse_in_header*>(request.data())->unique;
+  init_offered_ = init.flags;
+  // Nothing when they did not come.
+  if ((init.flags & ring::kInitExtended) != 0) init_offered_ |= uint64_t{init.flags2} << 32;
 }
 
-void LibfuseTransport::serve_raw(int fd, ConstBytes request) {
+bool LibfuseTransport::admit(int fd, ConstBytes request) {
   class Sink final : public ReplySink {
    public:
     Sink(int fd, LibfuseTransport* self) : fd_(fd), self_(self) {}
@@ -236,14 +221,39 @@ void LibfuseTransport::serve_raw(int fd, ConstBytes request) {
     const int fd_;
     LibfuseTransport* const self_;
   } sink(fd, this);
-  serve_raw_request(operations_, sink, request);
-}
-
-// A request that came by a ring.
-void LibfuseTransport::serve(Bytes request) {
   const auto* header = reinterpret_cast<const fuse_in_header*>(request.data());
   set_current_request(header);
-  if (is_raw_request(header->opcode)) return serve_raw(fuse_session_fd(session_), request);
+  const RequestVerdict verdict = check_request(request);
+  if (verdict != RequestVerdict::good) [[unlikely]] {
+    if (verdict == RequestVerdict::malformed) refuse_request(sink, request, EINVAL);
+    return false;
+  }
+  if (header->opcode == FUSE_INIT) [[unlikely]] note_init(request);
+  if (!is_raw_request(header->opcode)) [[likely]] return true;
+  int cancel_state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+  serve_raw_request(operations_, sink, request);
+  pthread_setcancelstate(cancel_state, &cancel_state);
+  return false;
+}
+
+ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* user) {
+  auto* self = static_cast<LibfuseTransport*>(user);
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer, size);
+    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
+    if (self->rings_ != nullptr) {
+      self->last_opcode_ = static_cast<const fuse_in_header*>(buffer)->opcode;
+    }
+    if (self->admit(fd, {static_cast<const std::byte*>(buffer), static_cast<size_t>(got)})) {
+      return got;
+    }
+  }
+}
+
+void LibfuseTransport::serve(Bytes request) {
+  SCALEFS_CHECK(request.size() >= sizeof(fuse_in_header));
+  if (!admit(fuse_session_fd(session_), request)) return;
   fuse_buf buffer = {};
   buffer.size = request.size();
   buffer.mem = request.data();

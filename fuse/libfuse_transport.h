@@ -7,7 +7,8 @@
 // of fuse_session_custom_io see the raw bytes. There the reply to INIT gets the flags that 3.14
 // drops (parallel directory operations, HANDLE_KILLPRIV_V2), the per-request flags that it does not
 // pass on are read (open_flags, write_flags), and requests that it does not know are served
-// (TMPFILE, STATX; raw_requests.h).
+// (TMPFILE, STATX; raw_requests.h). Requests that are shorter than they claim do not get further
+// (request_check.h).
 //
 // Life: create, mount, serve (until the mount is gone or stop() was called), unmount, destructor.
 // Parked requests must have been answered before the destructor runs.
@@ -56,6 +57,8 @@ class LibfuseTransport final : private RingHandler {
   Status mount(const std::string& mountpoint);
   // Serves until the file system is unmounted or stop() is called. EIO: the loop could not run.
   Status serve();
+  // One request, which came by a ring or which a test made up, on the calling thread.
+  void serve(Bytes request) override;
   // Takes the mount away if it still is there, also a busy one; replies that come later go nowhere. After
   // serve() only.
   void unmount();
@@ -73,8 +76,9 @@ class LibfuseTransport final : private RingHandler {
   void prepare_rings();
   void start_rings();
   void say_transport();
-  void serve(Bytes request) override;
-  void serve_raw(int fd, ConstBytes request);
+  // Whether the request is libfuse's to serve; another one has been dealt with.
+  bool admit(int fd, ConstBytes request);
+  void note_init(ConstBytes request);
   Status run_loop();
   // Reads /dev/fuse alone, until INIT is done or (then also) to the end.
   Status read_requests(bool to_the_end);

@@ -104,9 +104,13 @@ void Operations::ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply) {
   switch (call.command) {
     case static_cast<uint32_t>(FS_IOC_GETFLAGS):
     case static_cast<uint32_t>(FS_IOC_FSGETXATTR): {
+      const bool plain = call.command == static_cast<uint32_t>(FS_IOC_GETFLAGS);
+      if (call.output_bytes < (plain ? sizeof(uint32_t) : sizeof(fsxattr))) {
+        return reply.error(EINVAL);
+      }
       auto attr = fs().getattr(mnode);
       if (!attr.ok()) return reply.error(attr.code());
-      if (call.command == static_cast<uint32_t>(FS_IOC_GETFLAGS)) {
+      if (plain) {
         return reply.data(std::as_bytes(std::span(&attr->flags, 1)));
       }
       fsxattr extended = {};

@@ -131,6 +131,9 @@ class Parser {
   void option_list(const std::string& list) {
     if (!options_.remount_options.empty()) options_.remount_options.push_back(',');
     options_.remount_options.append(list);
+    // A backslash that has nothing to take must not take the comma of the next list.
+    const size_t kept = list.find_last_not_of('\\') + 1;
+    if ((list.size() - kept) % 2 != 0) options_.remount_options.push_back('\\');
     for (const std::string& word : split_list(list)) {
       const auto error = apply_option(word, options_);
       if (error && !sloppy_) return fail(*error);
@@ -144,6 +147,7 @@ class Parser {
       if (operands_.size() != 2) return fail("sync takes one mount point");
       options_.action = Action::sync;
       options_.mountpoint = operands_[1];
+      if (options_.mountpoint.empty()) fail("the mount point's name is empty");
       return;
     }
     const size_t wanted = options_.memory ? 1 : 2;

@@ -96,9 +96,14 @@ bool is_raw_request(uint32_t opcode) {
   return opcode == FUSE_TMPFILE || opcode == wire::kOpcodeStatx;
 }
 
+void refuse_request(ReplySink& sink, ConstBytes request, int code) {
+  fuse_in_header header;
+  std::memcpy(&header, request.data(), sizeof(header));
+  RawReply(sink, header.unique).error(code);
+}
+
 void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request) {
   fuse_in_header header;
-  SCALEFS_CHECK(request.size() >= sizeof(header));
   std::memcpy(&header, request.data(), sizeof(header));
   RawReply reply(sink, header.unique);
   try {
@@ -107,7 +112,6 @@ void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes reque
       return operations.getattr(MnodeNo(header.nodeid), std::move(responder));
     }
     fuse_create_in in;
-    if (request.size() < sizeof(header) + sizeof(in)) return responder.error(EINVAL);
     std::memcpy(&in, request.data() + sizeof(header), sizeof(in));
     const Context context = {.uid = header.uid,
                              .gid = header.gid,

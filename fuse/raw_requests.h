@@ -34,7 +34,10 @@ class ReplySink {
  protected:
   ~ReplySink() = default;
 };
-// Decodes and serves such a request, and sends the reply to `sink`. A malformed one is answered EINVAL.
+// Decodes and serves such a request, and sends the reply to `sink`. check_request has found it
+// good.
 void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request);
+// Answers a request with nothing but an error.
+void refuse_request(ReplySink& sink, ConstBytes request, int code);
 
 }  // namespace scalefs::fuse

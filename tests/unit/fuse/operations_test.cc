@@ -343,6 +343,19 @@ TEST_F(OperationsTest, FlagsThatTheKernelWouldNotKeepAreRefused) {
   EXPECT_EQ(reply_.error_code(), ENOTTY);
 }
 
+TEST_F(OperationsTest, AnIoctlAnswersNoMoreThanItsCallerHasRoomFor) {
+  const MnodeNo file = make_file("file");
+  const auto get = [&](uint64_t command, size_t room) {
+    ops_.ioctl(file, {.command = static_cast<uint32_t>(command), .input = {}, .output_bytes = room},
+               reply_.responder());
+    return reply_.kind() == Kind::data ? 0 : reply_.code;
+  };
+  EXPECT_EQ(get(FS_IOC_GETFLAGS, 4), 0);
+  EXPECT_EQ(get(FS_IOC_GETFLAGS, 3), EINVAL);
+  EXPECT_EQ(get(FS_IOC_FSGETXATTR, sizeof(fsxattr)), 0);
+  EXPECT_EQ(get(FS_IOC_FSGETXATTR, sizeof(fsxattr) - 1), EINVAL);
+}
+
 TEST_F(OperationsTest, OnlyRootShutsDown) {
   ops_.shutdown(context_, ShutdownMode::no_flush, reply_.responder());
   EXPECT_EQ(reply_.error_code(), EPERM);

@@ -142,6 +142,7 @@ TEST(Options, AFirstOperandThatNamesACommandIsOne) {
   EXPECT_EQ(sync->mountpoint, "/mnt");
   EXPECT_EQ(parse({"sync"}).error, "sync takes one mount point");
   EXPECT_EQ(parse({"sync", "a", "b"}).error, "sync takes one mount point");
+  EXPECT_EQ(parse({"sync", ""}).error, "the mount point's name is empty");
   const auto file = parse({"./sync", "/mnt"}).options;
   ASSERT_TRUE(file);
   EXPECT_EQ(file->action, Action::mount);
@@ -178,6 +179,13 @@ TEST(Options, RemountIsHandedOnWithItsWholeList) {
   ASSERT_TRUE(options);
   EXPECT_EQ(options->action, Action::remount);
   EXPECT_EQ(options->remount_options, "remount,ro,noatime");
+}
+
+TEST(Options, ABackslashAtTheEndOfAListTakesNotTheNextList) {
+  const auto options = parse({"a", "/m", "-o", "remount,fsname=a\\", "-o", "noatime"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->fsname, "a\\");
+  EXPECT_EQ(options->remount_options, "remount,fsname=a\\\\,noatime");
 }
 
 TEST(Options, RootMountsAreForAllAndOthersPrivate) {
