@@ -10,18 +10,6 @@
 
 namespace scalefs::diskfs {
 
-namespace {
-
-// Counters that only grow stay far below the end of their type, unless somebody made the superblock up.
-constexpr uint64_t kCounterMax = uint64_t{1} << 62;
-
-bool counters_plausible(const Superblock& sb) {
-  return sb.generation < kCounterMax && sb.mount_epoch < kCounterMax &&
-         sb.covered_seq < kCounterMax;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<DiskFs>> DiskFs::mount(BlockDevice& device, const MountOptions& options,
                                               std::string* why) {
   std::string ignored;
@@ -37,10 +25,6 @@ Result<std::unique_ptr<DiskFs>> DiskFs::mount(BlockDevice& device, const MountOp
 
   auto sb = read_newest_superblock(below, why);
   if (!sb.ok()) return refuse(sb.error(), "reading the superblocks");
-  if (!counters_plausible(*sb)) {
-    *why = "the superblock's counters are impossible";
-    return Errno(EUCLEAN);
-  }
   if (is_metadata_image(*sb) && !options.metadata_image) {
     *why = "this is a metadata image, made by scalefs-image: it has no data, and names that stand for others";
     return Errno(ENOTSUP);

@@ -52,6 +52,9 @@ Status check_label(const RawSuperblock& raw, std::string* label, std::string* wh
 Status check_state(const Superblock& sb, std::string* why) {
   const Geometry& g = sb.geometry;
   if (sb.generation == 0) return damaged(why, "generation 0");
+  if (sb.generation > kCounterMax || sb.mount_epoch > kCounterMax || sb.covered_seq > kCounterMax) {
+    return damaged(why, "impossible counters");
+  }
   if ((sb.state & ~kStateKnown) != 0) return damaged(why, "unknown state bits");
   if (sb.table.copy > 1) return damaged(why, "the valid group table is neither 0 nor 1");
   if (sb.table.generation > sb.generation) return damaged(why, "the group table is from the future");

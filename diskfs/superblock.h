@@ -107,6 +107,10 @@ static_assert(offsetof(RawSuperblock, next_ino) == 304);
 static_assert(offsetof(RawSuperblock, reserved2) == 336);
 static_assert(offsetof(RawSuperblock, crc) == 4092);
 
+// Generations, mount epochs and sequences of batches only grow, and stay far below the end of their type: a
+// superblock in which one does not was made up.
+inline constexpr uint64_t kCounterMax = (uint64_t{1} << 62) - 1;
+
 // Which copy of the group table is valid, and what it must hold.
 struct TableRef {
   uint32_t copy = 0;  // 0 or 1

@@ -91,8 +91,12 @@ class Superblock:
         return None
 
     def _bad_state(self):
-        if self.generation == 0:
+        if not 1 <= self.generation < L.COUNTER_LIMIT:
             return "generation"
+        if self.mount_epoch >= L.COUNTER_LIMIT:
+            return "mount_epoch"
+        if self.covered_seq >= L.COUNTER_LIMIT:
+            return "covered_seq"
         if self.state & ~(L.SB_FLAG_CLEAN | L.SB_FLAG_DAMAGED):
             return "state"
         if self.table_copy > 1:
