@@ -197,9 +197,22 @@ endfunction()
 
 # tests/fuzz/<room>/<name>_fuzz.cc defines LLVMFuzzerTestOneInput; its corpus is the folder
 # tests/fuzz/<room>/<name>_corpus. Every build replays the corpus, and seeded mutations of it, by
-# tests/fuzz/replay_main.cc; SCALEFS_FUZZ links libFuzzer instead.
+# tests/fuzz/replay_main.cc; SCALEFS_FUZZ links libFuzzer instead. What the targets of a room share is
+# its other sources, what all share tests/fuzz/support, whose own branches the fuzzer does not count.
+file(GLOB fuzz_support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/support/*.cc)
+add_library(scalefs_fuzz_support STATIC EXCLUDE_FROM_ALL ${fuzz_support_sources})
+target_link_libraries(scalefs_fuzz_support PUBLIC scalefs_test_support scalefs_volume)
+if(SCALEFS_FUZZ)
+  # Of the sources, so that it comes behind what the libraries bring.
+  set_source_files_properties(${fuzz_support_sources} PROPERTIES
+    COMPILE_OPTIONS "-fno-sanitize=fuzzer-no-link;-fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table")
+endif()
+
 function(scalefs_fuzz_targets room)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/${room}/*_fuzz.cc)
+  file(GLOB shared CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/${room}/*.cc)
+  set(sources ${shared})
+  list(FILTER sources INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER shared EXCLUDE REGEX "_fuzz\\.cc$")
   if(NOT TARGET scalefs_${room})
     return()
   endif()
@@ -208,12 +221,13 @@ function(scalefs_fuzz_targets room)
     string(REGEX REPLACE "_fuzz$" "" stem ${stem})
     set(target fuzzer_${room}_${stem})
     if(SCALEFS_FUZZ)
-      add_executable(${target} ${source})
+      add_executable(${target} ${source} ${shared})
       target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     else()
-      add_executable(${target} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+      add_executable(${target} ${source} ${shared} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     endif()
-    target_link_libraries(${target} PRIVATE scalefs_${room} scalefs_test_support)
+    target_link_libraries(${target} PRIVATE
+      scalefs_fuzz_support scalefs_${room} scalefs_test_support)
     set_property(GLOBAL APPEND PROPERTY SCALEFS_TEST_TARGETS_fuzz ${target})
     add_test(NAME fuzz.${room}.${stem}.corpus
       COMMAND ${target} -runs=0 ${CMAKE_SOURCE_DIR}/tests/fuzz/${room}/${stem}_corpus)

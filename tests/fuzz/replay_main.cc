@@ -1,7 +1,7 @@
 // Stands in for libFuzzer in ordinary builds: runs every file of the folders and files named, each
-// as it is and with seeded mutations, so that every build tries what the fuzzer once found.
-// Options of libFuzzer are ignored. SCALEFS_FUZZ_MUTATIONS sets the mutations a file (100). A crash
-// names the file and the mutation's seed (0: the file as it is).
+// as it is and with seeded mutations (the target's own, where it has such), so that every build tries
+// what the fuzzer once found. Options of libFuzzer are ignored. SCALEFS_FUZZ_MUTATIONS sets the
+// mutations a file (100). A crash names the file and the mutation's seed (0: the file as it is).
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,9 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/random.h"
+#include "tests/fuzz/support/fuzzing.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+extern "C" __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size,
+                                                                size_t size_max, unsigned seed);
 extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
 namespace {
@@ -67,6 +70,19 @@ Input mutate(Input input, scalefs::Random& random) {
   return input;
 }
 
+constexpr size_t kInputBytesMax = 4096;  // of those that targets change themselves
+
+Input mutate_as_the_target_does(Input input, scalefs::Random& random) {
+  size_t size = std::min(input.size(), kInputBytesMax);
+  input.resize(kInputBytesMax);
+  for (uint64_t changes = random.between(1, 4); changes > 0; --changes) {
+    size = LLVMFuzzerCustomMutator(input.data(), size, kInputBytesMax,
+                                   static_cast<unsigned>(random.next()));
+  }
+  input.resize(size);
+  return input;
+}
+
 void run_file(const std::filesystem::path& path, uint64_t mutations) {
   const Input input = read_file(path);
   std::printf("%s: %zu bytes, then %llu mutations\n", path.filename().c_str(), input.size(),
@@ -75,11 +91,22 @@ void run_file(const std::filesystem::path& path, uint64_t mutations) {
   run(path.filename(), 0, input);
   for (uint64_t seed = 1; seed <= mutations; ++seed) {
     scalefs::Random random(seed);
-    run(path.filename(), seed, mutate(input, random));
+    run(path.filename(), seed,
+        LLVMFuzzerCustomMutator != nullptr ? mutate_as_the_target_does(input, random)
+                                           : mutate(input, random));
   }
 }
 
 }  // namespace
+
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t size_max) {
+  // Seeded by what it changes, so that a run can be repeated.
+  scalefs::Random random(scalefs::crc32c(data, size));
+  const Input changed = mutate(Input(data, data + size), random);
+  const size_t kept = std::min(changed.size(), size_max);
+  std::copy_n(changed.begin(), kept, data);
+  return kept;
+}
 
 int main(int argc, char** argv) {
   ::signal(SIGABRT, on_signal);

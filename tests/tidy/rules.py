@@ -212,7 +212,7 @@ def check_built(tree):
                 built = True
             if folder == "tests/fuzz" and name == "replay_main.cc":
                 built = True
-            if in_room and parts[1] == "fuzz" and name.endswith("_fuzz.cc"):
+            if parts[:2] == ["tests", "fuzz"] and (in_room or folder == "tests/fuzz/support"):
                 built = True
         elif re.fullmatch(r"test_.*\.(?:sh|py)", name) and parts[0] == "tests":
             built = in_room or (in_label and len(parts) == 2)

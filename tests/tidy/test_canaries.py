@@ -68,6 +68,7 @@ PLANTED = [
     ("not-built", "tests/unit/memfs/forgotten.cc", ""),
     ("not-built", "tests/strange/test_a.py", ""),
     ("not-built", "tests/unit/memfs/a_fuzz.cc", ""),
+    ("not-built", "tests/fuzz/elsewhere/a_fuzz.cc", ""),
     ("not-built", "memfs/inner/a.cc", ""),
     ("not-built", "bench/helper.cc", ""),
 ]
