@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fuse/negotiate.h"
 #include "fuse/wire.h"
 
 namespace scalefs::fuse {
@@ -51,9 +52,10 @@ bool fixed_and_two_names(Body body) {
 }
 bool two_names(Body body) { return body.name() && body.name(); }
 
+// INIT's answer says how much may be asked for.
 bool read_request(Body body) {
   fuse_read_in in;
-  return body.take(&in) && in.size <= kReplyBytesMax;
+  return body.take(&in) && in.size <= kTransferBytesMax;
 }
 
 bool write_request(Body body) {

@@ -16,9 +16,6 @@ enum class RequestVerdict : uint8_t {
 // The oldest protocol whose structures are as checked here, 7.12 of Linux 2.6.31; INIT of an older one is
 // malformed.
 inline constexpr uint32_t kProtocolMinorMin = 12;
-// READ and listings never ask for more: INIT's answer says so.
-inline constexpr size_t kReplyBytesMax = 1u << 20;
-
 // `request`: what was read from the channel, a header at the least. Kinds that libfuse does not know are
 // good: it answers ENOSYS.
 RequestVerdict check_request(ConstBytes request);

@@ -109,7 +109,9 @@ FakeKernel::FakeKernel(const Settings& settings)
   }
   operations_ = std::make_unique<fuse::Operations>(
       *volume_, fuse::Operations::Settings{.sync_names = settings.sync_names});
-  auto transport = fuse::LibfuseTransport::create(*operations_, {});
+  fuse::TransportOptions wanted;
+  wanted.rings = fuse::TransportOptions::Rings::off;
+  auto transport = fuse::LibfuseTransport::create(*operations_, std::move(wanted));
   require(transport.ok(), "no session");
   transport_ = std::move(*transport);
   // libfuse closes what it was given.
@@ -139,7 +141,7 @@ void FakeKernel::send(uint32_t opcode, uint64_t node, std::vector<uint8_t> body)
   std::copy_n(bytes_of(body.data(), body.size()).begin(), body.size(),
               request.get() + sizeof header);
   if (has_answer(opcode)) pending_[header.unique] = {opcode, std::move(body)};
-  transport_->process({request.get(), header.len});
+  transport_->serve({request.get(), header.len});
   collect();
   // Answered by another thread.
   const bool waits = node == FUSE_ROOT_ID && (opcode == FUSE_FSYNC || opcode == FUSE_FSYNCDIR);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "fuse/negotiate.h"
+
 namespace scalefs::fuse {
 namespace {
 
@@ -65,7 +67,7 @@ TEST(RequestCheck, DataIsAsLongAsItClaims) {
 
 TEST(RequestCheck, AReadIsNoLongerThanWasAgreed) {
   fuse_read_in read = {};
-  read.size = kReplyBytesMax;
+  read.size = kTransferBytesMax;
   EXPECT_EQ(check(FUSE_READ, bytes(read)), RequestVerdict::good);
   EXPECT_EQ(check(FUSE_READDIR, bytes(read)), RequestVerdict::good);
   ++read.size;
