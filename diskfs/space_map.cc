@@ -33,6 +33,13 @@ bool SpaceMap::test(BlockNo block) const {
   return (static_cast<uint8_t>(bits_.data()[byte]) >> (bit % 8) & 1) != 0;
 }
 
+// A group has at least 64 blocks.
+uint64_t SpaceMap::test_64(BlockNo first) const {
+  SCALEFS_DCHECK(first.v % 64 == 0);
+  const uint64_t bit = first.v % geometry_.group_blocks;
+  return load_le<uint64_t>(bits_.data() + geometry_.group_of(first.v) * group_bytes_ + bit / 8);
+}
+
 // Bits that stand for no block are set, so zeros are free blocks.
 uint64_t SpaceMap::count_free(uint64_t group) const {
   uint64_t used = 0;

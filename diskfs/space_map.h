@@ -82,6 +82,8 @@ class SpaceMap {
   Status clear(BlockRun run);
 
   bool test(BlockNo block) const;  // block < block_count
+  // 64 blocks from `first` on, a multiple of 64, below block_count: bit i is test(first + i), 1 beyond the end.
+  uint64_t test_64(BlockNo first) const;
   uint64_t free_blocks() const { return free_blocks_; }
   uint64_t free_blocks(uint64_t group) const { return groups_[group].free; }
   // Groups that differ from the durable checkpoint.

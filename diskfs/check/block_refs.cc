@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "diskfs/space_map.h"
 
@@ -63,16 +64,20 @@ void BlockRefs::compare(const SpaceMap& map, const std::vector<uint64_t>& unknow
                         Findings& findings) {
   Runs leaks(findings, Code::map_leak, "in use by the map, but nothing references it");
   Runs frees(findings, Code::map_free, "referenced, but free by the map");
-  for (uint64_t block = geometry_.data_first; block < geometry_.data_end; ++block) {
-    bool used = map.test(BlockNo(block));
-    bool referenced = is_referenced(block);
-    if (used == referenced) continue;
-    uint64_t group = geometry_.group_of(block);
-    if (std::find(unknown.begin(), unknown.end(), group) != unknown.end()) continue;
-    if (referenced) {
-      frees.add(block);
-    } else if (complete) {
-      leaks.add(block);
+  for (uint64_t at = geometry_.data_first / 64 * 64; at < geometry_.data_end; at += 64) {
+    const uint64_t referenced = words_[at / 64].load(relaxed);
+    uint64_t different = map.test_64(BlockNo(at)) ^ referenced;
+    for (; different != 0; different &= different - 1) {
+      const uint64_t bit = static_cast<uint64_t>(std::countr_zero(different));
+      const uint64_t block = at + bit;
+      if (!geometry_.is_data(block)) continue;
+      const uint64_t group = geometry_.group_of(block);
+      if (std::find(unknown.begin(), unknown.end(), group) != unknown.end()) continue;
+      if ((referenced >> bit & 1) != 0) {
+        frees.add(block);
+      } else if (complete) {
+        leaks.add(block);
+      }
     }
   }
 }

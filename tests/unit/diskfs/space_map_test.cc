@@ -100,6 +100,18 @@ TEST_F(SpaceMapTest, RunOverAGroupBoundary) {
   }
 }
 
+TEST_F(SpaceMapTest, SixtyFourAtOnce) {
+  for (uint64_t block = first_; block < sb_.geometry.data_end; block += 1 + block % 5) {
+    ASSERT_TRUE(map_->set({BlockNo(block), 1}).ok());
+  }
+  for (uint64_t at = 0; at < kBlocks; at += 64) {
+    const uint64_t bits = map_->test_64(BlockNo(at));
+    for (uint64_t i = 0; i < 64; ++i) {
+      EXPECT_EQ(bits >> i & 1, at + i >= kBlocks || map_->test(BlockNo(at + i)) ? 1u : 0u) << at + i;
+    }
+  }
+}
+
 TEST_F(SpaceMapTest, OldSuperblockStaysWholeUntilTheNewOneIsDurable) {
   ASSERT_TRUE(map_->set({BlockNo(1000), 100}).ok());
   checkpoint();
