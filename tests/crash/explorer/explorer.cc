@@ -102,7 +102,7 @@ std::string Explorer::cut_recovery(Run& run, const MemoryDevice& image, uint64_t
                               : kind == 1 ? CrashImages::keep_none()
                                           : CrashImages::keep_random(choice));
       distinct_.insert(content_of(run, *left));
-      auto wrong = judged_as(*left, run, cut, false);
+      auto wrong = judged_as(*left, run, cut, true);
       if (!wrong.empty()) return fmt::format("its recovery cut after event {}: {}", events, wrong);
     }
   }
@@ -116,10 +116,9 @@ std::string Explorer::try_state(Run& run, const CrashImages& images,
   auto [returned, begun] = run.oracle.calls_at(images.cut());
   if (!run.seen.insert({content, returned, begun}).second) return "";
   distinct_.insert(content);
-  bool thorough = run.random.percent(options_.thorough_percent);
   std::string wrong;
   if (run.random.percent(options_.again_percent)) wrong = cut_recovery(run, *image, images.cut());
-  if (wrong.empty()) wrong = judged_as(*image, run, images.cut(), thorough);
+  if (wrong.empty()) wrong = judged_as(*image, run, images.cut(), true);
   if (wrong.empty()) return "";
   return fmt::format("cut after event {} of {}, {}: {}", images.cut(),
                      run.recording.event_count(), choice, wrong);

@@ -1,6 +1,7 @@
 // Runs scripts of calls, cuts the power at every event of each, and judges what may be left: of the
 // writes that no flush covers all, none, every single one dropped, every single one alone, random
-// subsets, and the last one torn at 512 bytes and at 4 KiB. Some recoveries are cut again.
+// subsets, and the last one torn at 512 bytes and at 4 KiB. Each state is recovered, checked by fsck, recovered once more and
+// used. Some recoveries are cut again.
 //
 // An image is judged once a script for each set of calls that had begun and returned. Images are
 // counted distinct by the content of all blocks that the script writes.
@@ -18,7 +19,6 @@ namespace scalefs::testing {
 struct ExplorerOptions {
   uint64_t seed = 0;
   uint64_t subsets = 3;          // random ones at each cut
-  uint32_t thorough_percent = 10;  // of the states: fsck, recovered twice, used
   uint32_t again_percent = 1;      // of the states: their recovery is cut as well
   CrashCanary canary = CrashCanary::none;
   bool accept_all = false;  // canary: the oracle likes everything
