@@ -289,7 +289,7 @@ std::string explore(uint64_t seed, Tried* tried, Canary canary = Canary::none) {
 TEST(ThreadsCrash, EveryCutOfSeededInterleavings) {
   uint64_t given = 0;
   const bool one = seed_given(&given);
-  const uint64_t runs = one ? 1 : count_from("SCALEFS_CRASH_THREADS", 150);
+  const uint64_t runs = one ? 1 : count_from("SCALEFS_CRASH_THREADS", 100);
   Tried tried;
   for (uint64_t i = 0; i < runs; i++) {
     const uint64_t seed = one ? given : i % 4 < 2 ? i : commit_seed(i);
