@@ -132,6 +132,7 @@ bool Daemon::mount() {
   wanted.mount_options = mount_options(options_, ::geteuid() == 0, volume_->read_only());
   wanted.threads = options_.threads;
   wanted.clone_fd = options_.clone_fd;
+  wanted.strict_open = options_.strict_open;
   wanted.ring_depth = options_.queue_depth;
   switch (options_.io_uring) {
     case Options::IoUring::automatic: wanted.rings = TransportOptions::Rings::automatic; break;

@@ -68,7 +68,9 @@ memfs::SetAttr to_change(const struct stat& attr, int set) {
   return change;
 }
 
-void on_init(void*, fuse_conn_info* connection) { negotiate(*connection); }
+void on_init(void* transport, fuse_conn_info* connection) {
+  negotiate(*connection, static_cast<const LibfuseTransport*>(transport)->strict_open());
+}
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   serve(request,
@@ -147,7 +149,17 @@ void on_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* 
   });
 }
 
+// Nothing is held for an open file or directory, and nothing held back until a close: where the kernel does not ask, it
+// keeps what it has cached, as answers to OPEN and OPENDIR would tell it to.
+bool declines_open(fuse_req_t request) {
+  const auto* transport = static_cast<const LibfuseTransport*>(fuse_req_userdata(request));
+  if (transport->strict_open()) return false;
+  fuse_reply_err(request, ENOSYS);
+  return true;
+}
+
 void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
+  if (declines_open(request)) return;
   serve(request, [&](Operations& ops, Responder reply) {
     ops.open(node(ino), static_cast<uint32_t>(info->flags), current_open_kills_set_id(),
              std::move(reply));
@@ -156,6 +168,7 @@ void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
 
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) {
+  if (declines_open(request)) return;
   serve(request, [&](Operations& ops, Responder reply) {
     ops.create(context_of(request), node(parent), name, mode, static_cast<uint32_t>(info->flags),
                std::move(reply));
@@ -180,6 +193,10 @@ void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, size_t size
 
 void on_done(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(request, 0); }
 
+void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
+  if (!declines_open(request)) fuse_reply_err(request, 0);
+}
+
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
     ops.fsync(node(ino), data_only != 0, std::move(reply));
@@ -187,6 +204,7 @@ void on_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*
 }
 
 void on_opendir(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
+  if (declines_open(request)) return;
   serve(request,
         [&](Operations& ops, Responder reply) { ops.opendir(node(ino), std::move(reply)); });
 }
@@ -301,7 +319,7 @@ fuse_lowlevel_ops make_table() {
   table.create = on_create;
   table.read = on_read;
   table.write = on_write;
-  table.flush = on_done;
+  table.flush = on_flush;
   table.release = on_done;
   table.fsync = on_fsync;
   table.opendir = on_opendir;

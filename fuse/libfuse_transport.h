@@ -39,6 +39,9 @@ struct TransportOptions {
   bool clone_fd = false;
   enum class Rings { off, automatic, on } rings = Rings::automatic;  // on: says so where there are none
   unsigned ring_depth = 32;  // requests of one processor that the daemon has at a time
+  // Opens, creations and closes are requests; else the kernel is told, once, that none is needed (open(2) of what it
+  // knows costs nothing then, and a new file is a MKNOD).
+  bool strict_open = false;
   bool debug = false;  // libfuse prints every request
   // Called once, on a worker, when the kernel has been told that the file system is there.
   std::function<void()> on_ready;
@@ -67,6 +70,7 @@ class LibfuseTransport final : private RingHandler {
   void stop();
 
   Operations& operations() { return operations_; }
+  bool strict_open() const { return options_.strict_open; }
 
  private:
   LibfuseTransport(Operations& operations, TransportOptions options);

@@ -12,7 +12,7 @@ constexpr unsigned kBackgroundRequests = 64;
 
 }  // namespace
 
-void negotiate(fuse_conn_info& connection) {
+void negotiate(fuse_conn_info& connection, bool strict_open) {
   const auto want = [&](unsigned capability, bool on) {
     if (on && (connection.capable & capability) != 0) {
       connection.want |= capability;
@@ -23,8 +23,8 @@ void negotiate(fuse_conn_info& connection) {
   // Read-ahead may come in parallel: reads of one file do not block each other here.
   want(FUSE_CAP_ASYNC_READ, true);
   want(FUSE_CAP_ASYNC_DIO, true);
-  // Open with O_TRUNC in one request instead of two.
-  want(FUSE_CAP_ATOMIC_O_TRUNC, true);
+  // Open with O_TRUNC in one request instead of two; without OPEN the truncation is the one that there is.
+  want(FUSE_CAP_ATOMIC_O_TRUNC, strict_open);
   // Umask or default ACL is for us to apply, since only we know the parent's ACL.
   want(FUSE_CAP_DONT_MASK, true);
   want(FUSE_CAP_POSIX_ACL, true);

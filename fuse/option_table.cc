@@ -136,6 +136,8 @@ constexpr Known kKnown[] = {
      kCacheBytesMin},
     {"threads", Takes::count,
      [](Options& o, const Value& v) { o.threads = static_cast<unsigned>(v.number); }, 1, 4096},
+    {"strict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = true; }},
+    {"nostrict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = false; }},
     {"io_uring", Takes::choice,
      [](Options& o, const Value& v) { o.io_uring = static_cast<Options::IoUring>(v.number); }, 0, 0,
      "auto|on|off"},

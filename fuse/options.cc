@@ -246,6 +246,7 @@ one that lives in memory only. Returns when the mount is there.
   cache_size=SIZE    memory for cached data, with suffix K, M or G (512M)
   io_uring=WHEN      take requests over io_uring: auto, on or off (auto)
   q_depth=N          requests of a processor at a time, over io_uring (32)
+  strict_open        tell the daemon of each open and close
   threads=N          threads that serve requests, over /dev/fuse
   discard            tell the device about freed blocks
   ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,

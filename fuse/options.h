@@ -35,6 +35,7 @@ struct Options {
   bool sync_names = false;  // sync, dirsync
   unsigned threads = 0;     // 0: by the number of cores
   bool clone_fd = false;
+  bool strict_open = false;
   enum class IoUring { automatic, on, off } io_uring = IoUring::automatic;
   unsigned queue_depth = 32;
   std::string fsname;       // empty: the source
