@@ -159,16 +159,19 @@ void Rig::build(const std::vector<Call>& script, const std::string& made) {
 void Rig::touch(int core, const std::string& files) {
   auto& fs = volume_->fs();
   const std::string& name = names_[3 + static_cast<size_t>(core)];
-  for (int d = 0; d < 3; ++d) {
-    auto made = fs.mknod(dir(d), name, S_IFIFO | 0600, 0, {});
+  for (const auto& [label, no] : labels_) {
+    const auto attr = fs.getattr(no);
+    if (!attr.ok() || !S_ISDIR(attr->mode)) continue;
+    auto made = fs.mknod(no, name, S_IFIFO | 0600, 0, {});
     SCALEFS_CHECK(made.ok());
-    SCALEFS_CHECK(fs.unlink(dir(d), name).ok());
+    SCALEFS_CHECK(fs.unlink(no, name).ok());
     fs.forget(made->attr.mnode, 1);
-    for (int n = 0; n < 3 && d < 2; ++n) {
+  }
+  for (int d = 0; d < 2; ++d)
+    for (int n = 0; n < 3; ++n) {
       auto found = fs.lookup(dir(d), names_[static_cast<size_t>(n)]);
       if (found.ok()) fs.forget(found->attr.mnode, 1);
     }
-  }
   // What comes once in many calls (an epoch's step, a refill) shall not come at the same place of
   // each case.
   for (uint64_t i = 0; i < cases_ * 5 % 7; ++i) {
