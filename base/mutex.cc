@@ -79,6 +79,14 @@ void CondVar::notify_all() {
 #endif
 }
 
+void give_way() {
+#ifdef SCALEFS_SCHEDULE
+  schedule::yield();
+#else
+  ::sched_yield();
+#endif
+}
+
 void SpinBit::lock_slow() {
 #ifdef SCALEFS_SCHEDULE
   while (held_.exchange(1, std::memory_order_acquire) != 0)  // pairs with unlock

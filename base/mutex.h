@@ -139,6 +139,9 @@ class SCOPED_CAPABILITY SharedLock {
   SharedMutex& mutex_;
 };
 
+// For one who will try again, and holds no spin lock: lets others run.
+void give_way();
+
 // One byte; 0 when free, so that zeroed memory is an unlocked lock. Never held across anything
 // that can sleep.
 class CAPABILITY("spin lock") SpinBit {

@@ -42,21 +42,33 @@ void NameItem::free(NameItem* item) {
   std::free(item);
 }
 
+#ifdef SCALEFS_SCHEDULE
+bool name_kind_canary = false;
+#endif
+
 NameCell::NameCell() { memory_count(MemoryClass::name, sizeof(NameCell)); }
 NameCell::~NameCell() { memory_count(MemoryClass::name, -static_cast<int64_t>(sizeof(NameCell))); }
 
 NameCell* NameItem::set(NameValue value, NameCellPtr& cell) {
-  const uint64_t word = word_.load(relaxed);  // written under the lock
-  if ((word & kInCell) != 0) {
-    cell_->word.store(value.word(), release);  // pairs with value()
-    const uint64_t after = (word & ~kDirectoryBit) | directory_bit(value);
-    if (word != after) word_.store(after, release);
+  // Written under the lock, both.
+  const NameKind kind = kind_of(value);
+  if ((word_.load(relaxed) & kInCell) != 0) {
+    const bool same = cell_->kind.load(relaxed) == kind;
+    bool take_away = !same;
+#ifdef SCALEFS_SCHEDULE
+    take_away = take_away && !name_kind_canary;
+#endif
+    if (take_away) cell_->kind.store(NameKind::absent, relaxed);  // released with the value
+    cell_->word.store(value.word(), release);                     // pairs with value() and kind()
+    if (!same) cell_->kind.store(kind, release);                  // pairs with kind()
     return nullptr;
   }
   // What the item may have from an earlier life may still be read by who found it then.
   NameCell* const old = std::exchange(cell_, cell.release());
-  cell_->word.store(value.word(), relaxed);  // released below
-  word_.store(kInCell | directory_bit(value) | reinterpret_cast<uintptr_t>(cell_), release);
+  // Released below, both.
+  cell_->word.store(value.word(), relaxed);
+  cell_->kind.store(kind, relaxed);
+  word_.store(kInCell | reinterpret_cast<uintptr_t>(cell_), release);
   return old;
 }
 
@@ -76,11 +88,11 @@ DirectoryNode::Table::~Table() {
 }
 
 DirectoryNode::DirectoryNode(MnodeNo number, MnodeNo parent, bool complete)
-    : number_(number),
-      table_(new Table(kBitsStart, 0)),
-      complete_(complete),
+    : place{.parent = parent.v},
       old_gone_(std::make_shared<Atomic<bool>>(true)),
-      parent_(parent.v) {}
+      number_(number),
+      table_(new Table(kBitsStart, 0)),
+      complete_(complete) {}
 
 DirectoryNode::~DirectoryNode() {
   Table* table = table_.load(relaxed);  // nobody else is here

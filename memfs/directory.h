@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "memfs/mnode.h"
+#include "memfs/tree_move.h"
 
 namespace scalefs::memfs {
 
@@ -48,20 +49,33 @@ class NameValue {
   uint64_t word_ = 0;
 };
 
-// The value of a name whose meaning has changed in place (rename over it, exchange), in a line of its own: who asks
-// whether a name is there, or whether it is a directory's, does not read what such a change writes (I1).
+// What can be told of a name without its value.
+enum class NameKind : uint8_t { absent, directory, other };
+constexpr NameKind kind_of(NameValue value) {
+  if (!value) return NameKind::absent;
+  return value.type() == Mnode::kTypeDirectory ? NameKind::directory : NameKind::other;
+}
+#ifdef SCALEFS_SCHEDULE
+// The test of the tests: a kind stays as it was until the value has changed.
+extern bool name_kind_canary;
+#endif
+
+// The meaning of a name that has changed in place (rename over it, exchange), on lines of its own (I1): who asks whether a
+// name is there reads neither; who asks whether it is a directory's reads the second, which only what changes that writes.
+//
+// Where both change, the kind is taken away, then the value stored, then the new kind: one who finds a kind finds that of the
+// value that stands there, and one who finds none asks the value. So all see the change when the value is stored.
 struct alignas(64) NameCell {
   NameCell();
   ~NameCell();
   NameCell(const NameCell&) = delete;
   NameCell& operator=(const NameCell&) = delete;
 
-  Atomic<uint64_t> word{0};  // NameValue. Release under the bucket's lock, acquire by readers
+  // Both: release under the bucket's lock, acquire by readers.
+  Atomic<uint64_t> word{0};  // NameValue
+  alignas(64) Atomic<NameKind> kind{NameKind::absent};  // absent: ask the value
 };
 using NameCellPtr = std::unique_ptr<NameCell>;
-
-// What can be told of a name without its value.
-enum class NameKind : uint8_t { absent, directory, other };
 
 // A name in a chain. Allocated before any lock; freed by epoch once it has left its chain.
 class NameItem {
@@ -74,19 +88,19 @@ class NameItem {
 
   // --- readers, under an EpochGuard or the bucket's lock
   bool live() const { return word_.load(acquire) != 0; }  // pairs with set() and clear()
-  // False also for what is removed.
-  bool is_directory() const { return word_.load(acquire) & kDirectoryBit; }
-  // Both at one moment.
   NameKind kind() const {
-    const uint64_t word = word_.load(acquire);  // as above
-    if (word == 0) return NameKind::absent;
-    return (word & kDirectoryBit) != 0 ? NameKind::directory : NameKind::other;
+    // Acquire, all: as in value().
+    const uint64_t word = word_.load(acquire);
+    if ((word & kInCell) == 0) return kind_of(NameValue::from_word(word));
+    const NameKind kind = cell_of(word)->kind.load(acquire);
+    if (kind != NameKind::absent) return kind;
+    return kind_of(NameValue::from_word(cell_of(word)->word.load(acquire)));
   }
   // None: removed.
   NameValue value() const {
     // Acquire, both: whoever sees a number also sees its object in the mnode table.
     const uint64_t word = word_.load(acquire);
-    if ((word & kInCell) == 0) return NameValue::from_word(word & ~kDirectoryBit);
+    if ((word & kInCell) == 0) return NameValue::from_word(word);
     // The cell that this word names, so that what is read was the value at some time since.
     return NameValue::from_word(cell_of(word)->word.load(acquire));
   }
@@ -95,7 +109,7 @@ class NameItem {
   // A live item changes in place; it may take `cell`. What must be retired once no lock is held, or null.
   [[nodiscard]] NameCell* set(NameValue value, NameCellPtr& cell);
   // Of an item that is not live.
-  void revive(NameValue value) { word_.store(value.word() | directory_bit(value), release); }
+  void revive(NameValue value) { word_.store(value.word(), release); }
   void clear() { word_.store(0, release); }
 
   Atomic<NameItem*> next[2];
@@ -103,19 +117,10 @@ class NameItem {
   Stamp removed_at = 0;  // of a tombstone; under the bucket's lock
 
  private:
-  // NameValue's type is in the low bits, but whether it is a directory's stands in a bit of its own, so that only
-  // changes of that write the item's line.
   static constexpr uint64_t kInCell = uint64_t{1} << 63;  // the rest: a NameCell's address
-  static constexpr uint64_t kDirectoryBit = uint64_t{1} << 62;
-  static_assert(kMnodeNoLimit << 4 <= kDirectoryBit);
-  static uint64_t directory_bit(NameValue value) {
-    return value && value.type() == Mnode::kTypeDirectory ? kDirectoryBit : 0;
-  }
-  static NameCell* cell_of(uint64_t word) {
-    return reinterpret_cast<NameCell*>(word & ~(kInCell | kDirectoryBit));
-  }
-  NameItem(uint64_t h, NameValue v, uint16_t n)
-      : hash(h), word_(v.word() | directory_bit(v)), length(n) {}
+  static_assert(kMnodeNoLimit << 4 <= kInCell);
+  static NameCell* cell_of(uint64_t word) { return reinterpret_cast<NameCell*>(word & ~kInCell); }
+  NameItem(uint64_t h, NameValue v, uint16_t n) : hash(h), word_(v.word()), length(n) {}
 
   Atomic<uint64_t> word_;      // NameValue, or where it stands; 0: removed
   NameCell* cell_ = nullptr;   // owned; under the bucket's lock. One that word_ does not name is no longer in use
@@ -158,9 +163,7 @@ class DirectoryNode {
   DirectoryNode& operator=(const DirectoryNode&) = delete;
 
   // ".."
-  MnodeNo parent() const { return MnodeNo(parent_.load(acquire)); }  // pairs with set_parent
-  // Under the rename lock.
-  void set_parent(MnodeNo parent) { parent_.store(parent.v, release); }
+  MnodeNo parent() const { return MnodeNo(place.parent.load(acquire)); }  // pairs with TreeMove
 
   // --- readers, under an EpochGuard
   struct Found {
@@ -223,6 +226,9 @@ class DirectoryNode {
   bool take_tombstone_note() { return !tombstones_noted_.exchange(true, acq_rel); }
   void drop_tombstone_note() { tombstones_noted_.store(false, release); }
 
+  // On a line of its own, for calls on names do not ask for it (I1).
+  alignas(64) TreePlace place;
+
  private:
   friend class NameLocks;
   struct Table;
@@ -235,17 +241,15 @@ class DirectoryNode {
   static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);
   void unlink(Table& table, NameItem* item);
 
-  const MnodeNo number_;
+  // The array before the present one is out of all readers' sight: written false under all bucket locks, true
+  // by the end of that array, which can come after that of this object.
+  const std::shared_ptr<Atomic<bool>> old_gone_;
+  alignas(64) const MnodeNo number_;
   Atomic<Table*> table_;  // release under all bucket locks, acquire by readers
   Atomic<bool> complete_;
   Atomic<bool> dead_{false};
   Atomic<uint32_t> loads_{0};
   Atomic<bool> tombstones_noted_{false};
-  // The array before the present one is out of all readers' sight: written false under all bucket locks, true
-  // by the end of that array, which can come after that of this object.
-  const std::shared_ptr<Atomic<bool>> old_gone_;
-  // A line apart from what every call on a name reads: moves of the directory, and loads.
-  alignas(64) Atomic<uint64_t> parent_;
   mutable SpinBit ranges_lock_;
   std::vector<Range> ranges_ GUARDED_BY(ranges_lock_);  // ascending, apart from each other
 };

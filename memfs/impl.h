@@ -41,8 +41,7 @@ struct MemFs::Impl {
   MnodeTable table;
   DeltaCache deltas;
   MnodeNumbers numbers;
-  // Renames of directories to another parent, one at a time: the tree above a directory is constant for its
-  // holder. Outermost lock.
+  // Renames of directories to another parent that have met others (tree_move.h), one at a time. Outermost lock.
   alignas(64) Mutex rename_lock;
   // Records up to here are in the checkpoint that loaders read. Release in set_durable_stamp,
   // acquire where something is dropped.

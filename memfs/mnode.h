@@ -8,7 +8,7 @@
 //   * everything that many cores change at once (lookups, nlink, entries, the latest access, change and data times):
 //     in the delta cache. So the truth is the base plus every core's delta.
 //
-// Locks, in the order in which they are taken (P1): rename lock, change_lock, mode_lock, an xattr bucket's lock
+// Locks, in the order in which they are taken (P1): rename_lock, change_lock, mode_lock, an xattr bucket's lock
 // (xattr_table.h), the data half's file mutex, directory buckets (NameLocks), a log slot, a way of the delta cache,
 // attr_lock. attr_lock is innermost and held for some tens of instructions.
 //

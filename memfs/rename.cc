@@ -1,8 +1,8 @@
 // rename(2) and renameat2(2): replace, no_replace, exchange, whiteout.
 //
-// Locks: the rename lock when a directory gets another parent (so that no two of them can make a loop
-// together); the buckets of both names; all buckets of a directory that is replaced. The target is
-// published before the source goes, so that a lock-free reader never finds neither (P9).
+// Locks: the buckets of both names; all buckets of a directory that is replaced. A directory that gets another
+// parent makes no loop, alone or together with others: tree_move.h. The target is published before the source
+// goes, so that a lock-free reader never finds neither (P9).
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "memfs/file_node.h"
 #include "memfs/new_object.h"
 #include "memfs/resolve.h"
+#include "memfs/tree_move.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -26,6 +27,7 @@ struct Rename {
   uint64_t source_hash = 0, target_hash = 0;
   Pin moved, replaced;  // replaced: empty when the target name means nothing
   bool wants_growth = false;  // of the target directory
+  bool in_turn = false;  // met another directory on the move
   bool exchange() const { return mode == RenameMode::exchange; }
   bool same_parent() const { return source_parent.get() == target_parent.get(); }
   // A directory gets another parent.
@@ -38,31 +40,43 @@ struct Rename {
 
 enum class Next { done, go_on, again };
 
-// What follows from whether the names are there and whether they are directories', which no change in place writes
-// as long as it stays (I1). Goes on where memory does not know, or where more is needed.
-Result<Next> check_names(const Rename& r) {
-  const auto kind = [](const Pin& parent, uint64_t hash,
-                       std::string_view name) -> std::optional<NameKind> {
-    EpochGuard guard;
-    bool known;
-    const NameItem* item = parent->directory->locate(hash, name, &known);
-    if (item != nullptr) return item->kind();
-    return known ? std::optional(NameKind::absent) : std::nullopt;
-  };
-  const auto source = kind(r.source_parent, r.source_hash, r.source_name);
-  if (!source) return Next::go_on;
-  if (*source == NameKind::absent) return Errno(ENOENT);
-  const auto target = kind(r.target_parent, r.target_hash, r.target_name);
-  if (!target) return Next::go_on;
-  const bool there = *target != NameKind::absent;
+// What the name means in memory; empty when its object is not there, or the name has gone.
+Pin pin_of(Impl& impl, const NameItem& item) {
+  const NameValue value = item.value();
+  Mnode* const mnode = value ? impl.find(value.number()) : nullptr;
+  auto pin = mnode != nullptr ? Pin::under_guard(impl, mnode) : Result<Pin>(Pin());
+  return pin.ok() ? std::move(pin).value() : Pin();
+}
+
+// What follows from whether the names are there, and then from whether they are directories', neither of which a change in
+// place writes as long as it stays (I1). Otherwise goes on with both objects, or is to look them up (again).
+Result<Next> look_in_memory(Rename& r) {
+  EpochGuard guard;
+  bool known;
+  const NameItem* const source =
+      r.source_parent->directory->locate(r.source_hash, r.source_name, &known);
+  if (!known) return Next::again;
+  if (!is_live(source)) return Errno(ENOENT);
+  const NameItem* const target =
+      r.target_parent->directory->locate(r.target_hash, r.target_name, &known);
+  if (!known) return Next::again;
+  const bool there = is_live(target);
   if (r.exchange() && !there) return Errno(ENOENT);
   if (r.mode == RenameMode::no_replace && there) return Errno(EEXIST);
   // Onto itself: both names mean the same.
   if (there && r.same_parent() && r.source_name == r.target_name) return Next::done;
-  if (r.exchange() || !there || *source == *target) return Next::go_on;
-  if (*source == NameKind::other) return Errno(EISDIR);
-  if (r.same_parent()) return Errno(ENOTDIR);
-  return Next::go_on;  // a directory moved below itself is told first
+  if (!r.exchange() && there) {
+    const NameKind moved = source->kind();
+    const NameKind replaced = target->kind();
+    if (moved == NameKind::other && replaced == NameKind::directory) return Errno(EISDIR);
+    // Only what is in a directory above the target's can be moved below itself, which is told first.
+    if (moved == NameKind::directory && replaced == NameKind::other &&
+        (r.same_parent() || !seems_below(r.impl, *r.target_parent, *r.source_parent)))
+      return Errno(ENOTDIR);
+  }
+  r.moved = pin_of(r.impl, *source);
+  r.replaced = there ? pin_of(r.impl, *target) : Pin();
+  return r.moved && (r.replaced || !there) ? Next::go_on : Next::again;
 }
 
 // What follows from the types and the mode alone.
@@ -78,23 +92,12 @@ Result<Next> check_types(Rename& r) {
   return Next::go_on;
 }
 
-// `directory` is `above` or below it. With the rename lock held the answer stays true.
-bool is_below(Impl& impl, const Mnode& directory, const Mnode& above) {
-  EpochGuard guard;
-  const Mnode* at = &directory;
-  while (at != nullptr && at->number != kRootMnode) {
-    if (at == &above) return true;
-    at = impl.find(at->directory->parent());
-  }
-  return false;
-}
-
-Status check_loops(Rename& r) {
-  if (r.same_parent()) return {};
-  if (r.moved->is_directory() && is_below(r.impl, *r.target_parent, *r.moved))
+// For what fails, so that it writes nothing; what goes on is looked at again in commit().
+Status check_loops(const Rename& r) {
+  if (r.moved->is_directory() && was_below(r.impl, *r.target_parent, *r.moved))
     return Errno(EINVAL);
   if (r.replaced && r.replaced->is_directory() &&
-      is_below(r.impl, *r.source_parent, *r.replaced))
+      was_below(r.impl, *r.source_parent, *r.replaced))
     return Errno(r.exchange() ? EINVAL : ENOTEMPTY);
   return {};
 }
@@ -207,19 +210,23 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
                          r.source_parent->last_explicit(),
                          r.target_parent->last_explicit()});
   if (r.replaced) last = std::max(last, r.replaced->stamp.load(acquire));
+  TreeMove move(r.impl);
+  if (!r.same_parent() && r.moved->is_directory()) move.announce(*r.moved, *r.target_parent);
+  if (!r.same_parent() && r.exchange() && r.replaced->is_directory())
+    move.announce(*r.replaced, *r.source_parent);
+  const TreeMove::Answer answer = move.check(&last);
+  if (answer == TreeMove::Answer::busy) r.in_turn = true;
+  if (answer != TreeMove::Answer::free) return Next::again;
   LogSlot slot(r.impl);
   const Stamp stamp = slot.stamp(last);
   if (r.kills()) r.replaced->directory->kill();
-  if (!r.same_parent() && r.moved->is_directory())
-    r.moved->directory->set_parent(r.target_parent->number);
+  move.finish(stamp);
   if (r.replaced) {
     p.old_cells[0] = target->set(moved, p.target_cell);
   } else {
     publish_name(targets, target, std::move(p.target_item), moved);
   }
   if (r.exchange()) {
-    if (!r.same_parent() && r.replaced->is_directory())
-      r.replaced->directory->set_parent(r.source_parent->number);
     p.old_cells[1] = source->set(replaced, p.source_cell);
   } else if (p.whiteout) {
     const NameValue whiteout(p.whiteout->attr.mnode, p.whiteout->mnode->type);
@@ -235,7 +242,7 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   return Next::done;
 }
 
-// Finds both objects as they are now.
+// Finds both objects as they are now, in memory or on disk.
 Status look_up(Rename& r) {
   SCALEFS_TRY(r.moved, resolve_object(r.impl, *r.source_parent, r.source_hash, r.source_name));
   auto replaced = resolve_object(r.impl, *r.target_parent, r.target_hash, r.target_name);
@@ -246,19 +253,14 @@ Status look_up(Rename& r) {
 
 // One attempt.
 Result<Next> attempt(Rename& r) {
-  SCALEFS_TRY(const Next told, check_names(r));
+  SCALEFS_TRY(const Next told, look_in_memory(r));
   if (told == Next::done) return told;
-  SCALEFS_TRY_VOID(look_up(r));
+  if (told == Next::again) SCALEFS_TRY_VOID(look_up(r));
   const auto next = check_types(r);
   if (next.ok() && *next == Next::done) return next;
-  if (!next.ok()) {
-    // A directory moved below itself is told before what the target name would say.
-    if (r.moves_directory() && next.code() != EEXIST) {
-      MutexLock lock(r.impl.rename_lock);
-      SCALEFS_TRY_VOID(check_loops(r));
-    }
-    return next;
-  }
+  // A directory moved below itself is told before what the target name would say.
+  if (r.moves_directory() && next.code() != EEXIST) SCALEFS_TRY_VOID(check_loops(r));
+  if (!next.ok()) return next;
   SCALEFS_TRY_VOID(write_back_first(r));
   const uint64_t cost = 2 * kRecordCost + r.source_name.size() + r.target_name.size();
   Reservation room(r.impl);
@@ -266,10 +268,10 @@ Result<Next> attempt(Rename& r) {
   SCALEFS_TRY(Prepared prepared, prepare(r, cost));
   NameItem* removed = nullptr;
   Result<Next> result = Next::again;
-  if (r.moves_directory()) {
+  if (r.in_turn) {
     MutexLock lock(r.impl.rename_lock);
-    SCALEFS_TRY_VOID(check_loops(r));
     result = commit(r, prepared, &removed);
+    if (result.ok() && *result == Next::again) give_way();  // in whose way we are may not be running
   } else {
     result = commit(r, prepared, &removed);
   }
@@ -289,7 +291,7 @@ Status MemFs::rename(MnodeNo source_dir, std::string_view source_name, MnodeNo t
                      std::string_view target_name, RenameMode mode, const Caller& caller) {
   SCALEFS_TRY_VOID(check_changed_name(source_name));
   SCALEFS_TRY_VOID(check_changed_name(target_name));
-  Rename r{*impl_, source_name, target_name, mode, caller, {}, {}, 0, 0, {}, {}, false};
+  Rename r{*impl_, source_name, target_name, mode, caller, {}, {}, 0, 0, {}, {}};
   SCALEFS_TRY(r.source_parent, pin_directory(*impl_, source_dir));
   SCALEFS_TRY(r.target_parent, pin_directory(*impl_, target_dir));
   r.source_hash = hash_name(*impl_, source_name);

@@ -79,7 +79,8 @@ Found find_in_memory(MemFs::Impl& impl, const Mnode& directory, uint64_t hash,
   const NameItem* item = directory.directory->locate(hash, name, &found.name.known);
   if (item == nullptr) return found;
   if (want != Want::any) {
-    if (item->live() && item->is_directory() != (want == Want::directory)) {
+    const NameKind kind = item->kind();
+    if (kind != NameKind::absent && (kind == NameKind::directory) != (want == Want::directory)) {
       found.unwanted = want == Want::directory ? ENOTDIR : EISDIR;
       return found;
     }

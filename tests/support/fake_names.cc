@@ -110,6 +110,16 @@ void FakeNames::unlink(MnodeNo parent, const std::string& name, MnodeNo target, 
   if (!replaced) touch(parent, record, true);
 }
 
+void FakeNames::expect_below_root(MnodeNo number) const {
+  size_t passed = 0;
+  while (number.v != 0 && number != kRootMnode && passed++ <= committed_.size()) {
+    const Object& object = committed_.at(number);
+    if (!S_ISDIR(object.attr.mode)) return;
+    number = object.parent;
+  }
+  EXPECT_LE(passed, committed_.size()) << "directories in a loop";
+}
+
 void FakeNames::apply(const OpRecord& record) {
   const auto move_parent = [&](MnodeNo object, MnodeNo from, MnodeNo to) {
     if (!S_ISDIR(committed_[object].attr.mode) || from == to) return;
@@ -149,6 +159,7 @@ void FakeNames::apply(const OpRecord& record) {
       }
     }
     move_parent(r->moved, r->source_parent, r->target_parent);
+    for (const MnodeNo moved : {r->moved, r->replaced}) expect_below_root(moved);
     for (const MnodeNo parent : {r->source_parent, r->target_parent}) touch(parent, record, true);
     touch(r->moved, record, false);
   } else if (const auto* s = std::get_if<SetAttrOp>(&record.op)) {

@@ -81,6 +81,8 @@ class FakeNames final : public Backend {
   void unlink(MnodeNo parent, const std::string& name, MnodeNo target, bool replaced,
               const OpRecord& record);
   void touch(MnodeNo object, const OpRecord& record, bool content);
+  // Of a directory.
+  void expect_below_root(MnodeNo number) const;
   LoadedObject loaded(const Object& object) const;
   void interfere();
 

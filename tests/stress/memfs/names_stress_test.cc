@@ -145,5 +145,48 @@ TEST(NamesStress, WhatCanBeReachedIsAllThereIs) {
   set_core_count_for_test(real_cores);
 }
 
+// Each thread moves any directory to any other, most of them below each other.
+TEST(NamesStress, DirectoriesThatMoveStayATree) {
+  constexpr uint64_t kDirectories = 8;
+  constexpr int kMoves = 20000;
+  MemFs fs({.hash_key = {3, 4}}, nullptr, nullptr);
+  fs.install_root(root_object());
+  std::vector<MnodeNo> directories{kRootMnode};
+  for (uint64_t i = 0; i < kDirectories; ++i)
+    directories.push_back(fs.mkdir(kRootMnode, std::to_string(i), 0755, kCaller)->attr.mnode);
+  std::vector<std::thread> threads;
+  Atomic<uint64_t> moved{0};
+  for (uint64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      Random random(t + 1);
+      uint64_t done = 0;
+      for (int i = 0; i < kMoves; ++i) {
+        const uint64_t which = random.below(kDirectories);
+        const auto up = fs.lookup(directories[which + 1], "..");
+        ASSERT_TRUE(up.ok());
+        const std::string name = std::to_string(which);
+        done += fs.rename(up->attr.mnode, name, directories[random.below(directories.size())], name,
+                          RenameMode::no_replace, kCaller)
+                    .ok();
+        fs.forget(up->attr.mnode, 1);
+      }
+      moved.fetch_add(done, relaxed);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_GT(moved.load(relaxed), 0u);
+  for (const MnodeNo directory : directories) {
+    MnodeNo at = directory;
+    for (uint64_t i = 0; i < kDirectories && at != kRootMnode; ++i) {
+      const auto up = fs.lookup(at, "..");
+      ASSERT_TRUE(up.ok());
+      at = up->attr.mnode;
+      fs.forget(at, 1);
+    }
+    EXPECT_EQ(at, kRootMnode);
+  }
+  epoch::drain();
+}
+
 }  // namespace
 }  // namespace scalefs::memfs

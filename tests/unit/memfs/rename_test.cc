@@ -136,6 +136,38 @@ TEST_F(RenameTest, WhiteoutIsLeftBehind) {
   EXPECT_EQ(code(fs_.rmdir(kRootMnode, "d")), 0);
 }
 
+TEST_F(RenameTest, WhatAnExchangeMadeOfANameIsToldAtOnce) {
+  const MnodeNo p = dir(kRootMnode, "p");
+  file(p, "a");
+  file(dir(kRootMnode, "b"), "inside");
+  file(dir(p, "full"), "inside");
+  dir(p, "empty");
+  // Each turn makes a file of the directory and the other way round; the first gives both names a cell.
+  for (int turn = 1; turn <= 4; ++turn) {
+    SCOPED_TRACE(turn);
+    EXPECT_EQ(move(p, "a", kRootMnode, "b", RenameMode::exchange), 0);
+    const bool directory = turn % 2 != 0;
+    EXPECT_EQ(code(fs_.rmdir(p, "a")), directory ? ENOTEMPTY : ENOTDIR);
+    EXPECT_EQ(code(fs_.rmdir(kRootMnode, "b")), directory ? ENOTDIR : ENOTEMPTY);
+    if (directory) {
+      EXPECT_EQ(code(fs_.unlink(p, "a")), EISDIR);
+    } else {
+      EXPECT_EQ(code(fs_.unlink(kRootMnode, "b")), EISDIR);
+    }
+    EXPECT_EQ(move(p, "a", p, "full"), directory ? ENOTEMPTY : EISDIR);
+    EXPECT_EQ(move(p, "empty", p, "a"), directory ? ENOTEMPTY : ENOTDIR);
+    EXPECT_EQ(find(find(directory ? p : kRootMnode, directory ? "a" : "b"), ".."),
+              directory ? p : kRootMnode);
+  }
+  // A whiteout in a directory's place; a name that has had a cell, made anew.
+  EXPECT_EQ(move(kRootMnode, "b", p, "moved", RenameMode::whiteout), 0);
+  EXPECT_EQ(code(fs_.rmdir(kRootMnode, "b")), ENOTDIR);
+  EXPECT_EQ(code(fs_.unlink(kRootMnode, "b")), 0);
+  dir(kRootMnode, "b");
+  EXPECT_EQ(code(fs_.unlink(kRootMnode, "b")), EISDIR);
+  EXPECT_EQ(code(fs_.rmdir(kRootMnode, "b")), 0);
+}
+
 TEST_F(RenameTest, ReplacedDirectoryTakesNoMoreNames) {
   dir(kRootMnode, "a");
   const MnodeNo b = dir(kRootMnode, "b");
