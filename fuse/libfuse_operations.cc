@@ -3,7 +3,9 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <new>
 
 #include "fuse/libfuse_reply.h"
@@ -51,7 +53,12 @@ void serve(fuse_req_t request, Call&& call) {
 
 MnodeNo node(fuse_ino_t ino) { return MnodeNo(ino); }
 
-int64_t to_ns(const timespec& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec; }
+// Times beyond what 64 bits of nanoseconds hold (the years 1677 to 2262) are as far as they go.
+int64_t to_ns(const timespec& time) {
+  constexpr int64_t kNsPerSecond = 1'000'000'000;
+  constexpr int64_t kSecondsMax = INT64_MAX / kNsPerSecond - 8;  // the kernel's nanoseconds are 32 bits
+  return std::clamp<int64_t>(time.tv_sec, -kSecondsMax, kSecondsMax) * kNsPerSecond + time.tv_nsec;
+}
 
 memfs::SetAttr to_change(const struct stat& attr, int set) {
   memfs::SetAttr change;

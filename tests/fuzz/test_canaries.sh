@@ -24,7 +24,8 @@ search() {
 targets=(diskfs_superblock volume_fsck)
 # Each replay makes some changes of every plain image; libFuzzer soon prefers what it found itself, and would
 # take minutes for these.
-if ! "$SCALEFS_BIN_DIR/fuzzer_diskfs_superblock" -help=1 2>&1 | grep -q libFuzzer; then
+usage=$("$SCALEFS_BIN_DIR/fuzzer_diskfs_superblock" -help=1 2>&1)
+if [[ $usage != *libFuzzer* ]]; then
   targets+=(diskfs_journal volume_image)
 fi
 for target in "${targets[@]}"; do
