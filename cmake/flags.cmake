@@ -23,6 +23,10 @@ endif()
 # compiled alone, which shows one that lacks an include.
 option(SCALEFS_FAST_BUILD "Precompile common headers, compile sources together where nobody edits" ON)
 
+# What nobody edits between two builds is compiled together in larger pieces, which takes half the time: what is built to be
+# tested once (scripts/test.sh).
+option(SCALEFS_COMPILE_TOGETHER "Compile the sources of each library together" OFF)
+
 # Tests are not what is measured or searched for undefined behaviour; compiling them is the larger part
 # of a build.
 add_library(scalefs_test_flags INTERFACE)
@@ -80,6 +84,20 @@ function(scalefs_compile_together target)
     # A type with a member of an anonymous namespace's type still belongs to one source.
     target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
+endfunction()
+
+# The same, but for some sources.
+function(scalefs_compile_together_but target alone)
+  get_target_property(sources ${target} SOURCES)
+  list(REMOVE_ITEM sources ${alone})
+  set(number 0)
+  foreach(source ${sources})
+    math(EXPR group "${number} / 16")
+    math(EXPR number "${number} + 1")
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${target}_${group})
+  endforeach()
+  scalefs_compile_together(${target})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
 endfunction()
 
 find_package(fmt REQUIRED)

@@ -17,6 +17,14 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT SCALEFS_SANITIZE AND NOT SCALEFS
   list(APPEND SCALEFS_VARIANTS "_record")
 endif()
 
+# Sources that ask for a canary (base/canary.h). They stay objects of their own, so that a test can bring its copies of them.
+set(SCALEFS_CANARY_SOURCES
+  oplog/op_log.cc memfs/writeback.cc
+  diskfs/diskfs.cc diskfs/diskfs_checkpoint.cc diskfs/journal_reader.cc diskfs/node_format.cc
+  diskfs/recovery.cc diskfs/tree_write_out.cc
+  volume/commit_pipeline.cc volume/disk_volume.cc volume/translator.cc)
+list(TRANSFORM SCALEFS_CANARY_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/)
+
 function(scalefs_room name)
   cmake_parse_arguments(ROOM "UNSCHEDULED" "" "NEEDS;LIBRARIES;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS
@@ -43,6 +51,9 @@ function(scalefs_room name)
     target_link_libraries(${target} ${visibility} ${ROOM_LIBRARIES} scalefs_flags)
     if(sources AND (SCALEFS_SANITIZE OR NOT variant STREQUAL ""))
       scalefs_compile_together(${target})
+    elseif(sources AND SCALEFS_COMPILE_TOGETHER)
+      scalefs_use_precompiled(${target} engine)
+      scalefs_compile_together_but(${target} "${SCALEFS_CANARY_SOURCES}")
     elseif(sources)
       scalefs_use_precompiled(${target} engine)
     endif()

@@ -47,7 +47,8 @@ foreach(variant IN LISTS SCALEFS_VARIANTS)
   if(support_sources)
     target_link_libraries(${target} PRIVATE scalefs_test_flags)
   endif()
-  if(support_sources AND (SCALEFS_SANITIZE OR NOT variant STREQUAL ""))
+  if(support_sources AND
+     (SCALEFS_COMPILE_TOGETHER OR SCALEFS_SANITIZE OR NOT variant STREQUAL ""))
     scalefs_compile_together(${target})
   elseif(support_sources)
     scalefs_use_precompiled(${target} tests)
@@ -93,13 +94,7 @@ target_link_libraries(scalefs_crash_explorer PRIVATE scalefs_test_flags)
 # takes no other copy of them out of the rooms' libraries. (A library compiled together, as for the sanitizers, is taken
 # as a whole.)
 if(NOT SCALEFS_SANITIZE)
-  set(canary_sources
-    oplog/op_log.cc memfs/writeback.cc
-    diskfs/diskfs.cc diskfs/diskfs_checkpoint.cc diskfs/journal_reader.cc diskfs/node_format.cc
-    diskfs/recovery.cc diskfs/tree_write_out.cc
-    volume/commit_pipeline.cc volume/disk_volume.cc volume/translator.cc)
-  list(TRANSFORM canary_sources PREPEND ${CMAKE_SOURCE_DIR}/)
-  add_library(scalefs_canary OBJECT EXCLUDE_FROM_ALL ${canary_sources})
+  add_library(scalefs_canary OBJECT EXCLUDE_FROM_ALL ${SCALEFS_CANARY_SOURCES})
   scalefs_compile_together(scalefs_canary)
   target_compile_definitions(scalefs_canary PUBLIC SCALEFS_CANARIES=1)
   target_link_libraries(scalefs_canary PUBLIC scalefs_volume)
