@@ -34,7 +34,7 @@ std::optional<std::string> find_mountpoint(const std::string& path) {
   if (::realpath(path.c_str(), resolved) == nullptr || ::stat(resolved, &status) != 0) {
     if (errno == ENOENT) {
       complain(fmt::format("mount point '{}' does not exist", path));
-    } else if (errno == ENOTCONN) {
+    } else if (errno == ENOTCONN || errno == ECONNABORTED) {  // the second while it is being ended
       complain(fmt::format("the daemon of what is mounted on '{0}' is gone: umount '{0}' first",
                            path));
     } else {
