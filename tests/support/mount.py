@@ -1,7 +1,8 @@
 """What the tests over a real mount share: volumes in image files, mounting and unmounting them,
 killing their daemon, checking them, and taking fingerprints of trees.
 
-Needs /dev/fuse and root; main() ends with status 77 (a visible skip) without them. Programs are
+Needs /dev/fuse and root; main() ends with status 77 (a visible skip) without them, and where a test
+was skipped. Programs are
 taken from the folder SCALEFS_BIN_DIR.
 """
 
@@ -340,4 +341,6 @@ def main():
     if os.geteuid() != 0 or not os.path.exists('/dev/fuse'):
         print('skipped: needs root and /dev/fuse')
         sys.exit(77)
-    unittest.main(verbosity=2, failfast=False)
+    result = unittest.main(verbosity=2, failfast=False, exit=False).result
+    # What could not be tested here is to be seen outside too.
+    sys.exit(1 if not result.wasSuccessful() else 77 if result.skipped else 0)
