@@ -135,7 +135,7 @@ void random_history(uint64_t seed) {
 }
 
 TEST(ApplyRandom, agrees_with_the_model) {
-  for (uint64_t seed = 1; seed <= (testing::kSanitized ? 8 : 25); ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(25); ++seed) {
     random_history(seed);
     if (HasFailure()) return;
   }
@@ -143,7 +143,7 @@ TEST(ApplyRandom, agrees_with_the_model) {
 
 // The same batches once more, over the tree that they made.
 TEST(ApplyRandom, applying_twice_changes_nothing) {
-  for (uint64_t seed = 1001; seed <= 1015; ++seed) {
+  for (uint64_t seed = 1001; seed <= 1000 + testing::seeds_of(15); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     ApplyBench bench({.xattr_hash_mask = 15});
     History history(seed, 2 + seed % 20);

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::diskfs {
 namespace {
@@ -207,7 +208,7 @@ void check_damaged(const std::vector<std::byte>& bytes) {
 }
 
 TEST(BatchTest, RandomOperationsComeBackAsTheyWere) {
-  for (uint64_t seed = 1; seed <= 50; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(50); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Random random(seed);
     Recorder sink;
@@ -254,7 +255,7 @@ TEST(BatchTest, EveryTruncationIsRefusedOrEndsBetweenOperations) {
 }
 
 TEST(BatchTest, EveryFlippedBitIsRefusedOrStillCanonical) {
-  for (uint64_t seed = 1; seed <= 3; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(3); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Random random(seed);
     Recorder sink;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/random.h"
+#include "tests/support/seeds.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -64,8 +65,8 @@ TEST(Overlay, UnsettledStaysUntilSettled) {
 }
 
 TEST(Overlay, RandomAgainstAMapOfPages) {
-  for (uint64_t seed = 1; seed <= 50; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+  for (uint64_t seed = 1; seed <= testing::seeds_of(50); ++seed) {
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     Random random(seed);
     Overlay overlay;
     std::map<uint64_t, Kind> model;

@@ -135,7 +135,7 @@ void run_seed(uint64_t seed, int steps) {
 TEST(DataRandomTest, HistoriesWithWritebackEvictionAndRemounts) {
   if (const char* one = std::getenv("SCALEFS_TEST_SEED"))
     return run_seed(std::strtoull(one, nullptr, 10), 2000);
-  for (uint64_t seed = 1; seed <= (testing::kSanitized ? 8 : 25) && !HasFailure(); ++seed) run_seed(seed, 600);
+  for (uint64_t seed = 1; seed <= testing::seeds_of(25) && !HasFailure(); ++seed) run_seed(seed, 600);
 }
 
 }  // namespace

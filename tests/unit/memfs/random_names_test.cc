@@ -49,7 +49,7 @@ class RandomNames : public LoadTest {
 TEST_F(RandomNames, MemoryAndLogAgree) {
   uint64_t only = 0;
   const bool given = testing::seed_given(&only);
-  for (uint64_t seed = given ? only : 1; seed <= (given ? only : 15); ++seed) {
+  for (uint64_t seed = given ? only : 1; seed <= (given ? only : testing::seeds_of(15)); ++seed) {
     SCOPED_TRACE("SCALEFS_SEED=" + std::to_string(seed));
     Random random(seed);
     std::vector<MnodeNo> directories{kRootMnode};

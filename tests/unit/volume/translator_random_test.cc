@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "diskfs/checkpoint_bound.h"
 #include "memfs/record_places.h"
+#include "tests/support/seeds.h"
 #include "tests/unit/volume/model_tree.h"
 #include "tests/unit/volume/record_maker.h"
 
@@ -241,7 +242,7 @@ void run(const RecordMaker::Records& records, size_t bytes_max, Outcome* outcome
 }
 
 TEST(TranslatorRandom, BatchesOfAnySizeLeaveTheSameTree) {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::seeds_of(60); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     RecordStory story(seed);
     const RecordMaker::Records records = story.tell(400);
