@@ -184,7 +184,7 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
 
 void on_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.read(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+    ops.read(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(), std::move(reply));
   });
 }
 
@@ -218,14 +218,16 @@ void on_opendir(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
 
 void on_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.readdir(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+    ops.readdir(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
+                std::move(reply));
   });
 }
 
 void on_readdirplus(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
                     fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.readdirplus(node(ino), static_cast<uint64_t>(offset), size, std::move(reply));
+    ops.readdirplus(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
+                    std::move(reply));
   });
 }
 
@@ -236,7 +238,8 @@ void on_statfs(fuse_req_t request, fuse_ino_t) {
 void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value,
                  size_t size, int flags) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags, std::move(reply));
+    ops.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags,
+                 current_setxattr_kills_sgid(), std::move(reply));
   });
 }
 
@@ -248,7 +251,7 @@ void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t si
 
 void on_listxattr(fuse_req_t request, fuse_ino_t ino, size_t size) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.listxattr(node(ino), size, std::move(reply));
+    ops.listxattr(context_of(request), node(ino), size, std::move(reply));
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/statvfs.h>
 
+#include "fuse/libfuse_transport.h"
 #include "fuse/wire.h"
 
 namespace scalefs::fuse {
@@ -50,6 +51,10 @@ bool LibfuseReply::pack_entry(const memfs::DirectoryEntry& entry, size_t bytes_m
 bool LibfuseReply::pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
                                    size_t bytes_max) {
   return pack(entry, true, attr, bytes_max);
+}
+
+void LibfuseReply::forget_attributes(MnodeNo mnode) {
+  static_cast<LibfuseTransport*>(fuse_req_userdata(request_))->forget_attributes(mnode);
 }
 
 void LibfuseReply::error(int code) {

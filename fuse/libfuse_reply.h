@@ -23,6 +23,8 @@ class LibfuseReply final : public Reply {
   bool pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
                        size_t bytes_max) override;
 
+  void forget_attributes(MnodeNo mnode) override;
+
   void error(int code) override;
   void none() override;
   bool entry(const Attr& attr) override;

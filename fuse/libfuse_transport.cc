@@ -211,7 +211,7 @@ void LibfuseTransport::note_init(ConstBytes request) {
   if ((init.flags & ring::kInitExtended) != 0) init_offered_ |= uint64_t{init.flags2} << 32;
 }
 
-bool LibfuseTransport::admit(int fd, ConstBytes request) {
+bool LibfuseTransport::admit(int fd, Bytes* whole) {
   class Sink final : public ReplySink {
    public:
     Sink(int fd, LibfuseTransport* self) : fd_(fd), self_(self) {}
@@ -221,6 +221,8 @@ bool LibfuseTransport::admit(int fd, ConstBytes request) {
     const int fd_;
     LibfuseTransport* const self_;
   } sink(fd, this);
+  if (setxattr_ext_.load(relaxed)) *whole = shorten_setxattr(*whole);
+  const ConstBytes request = *whole;
   const auto* header = reinterpret_cast<const fuse_in_header*>(request.data());
   set_current_request(header);
   const RequestVerdict verdict = check_request(request);
@@ -245,15 +247,14 @@ ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* use
     if (self->rings_ != nullptr) {
       self->last_opcode_ = static_cast<const fuse_in_header*>(buffer)->opcode;
     }
-    if (self->admit(fd, {static_cast<const std::byte*>(buffer), static_cast<size_t>(got)})) {
-      return got;
-    }
+    Bytes request(static_cast<std::byte*>(buffer), static_cast<size_t>(got));
+    if (self->admit(fd, &request)) return static_cast<ssize_t>(request.size());
   }
 }
 
 void LibfuseTransport::serve(Bytes request) {
   SCALEFS_CHECK(request.size() >= sizeof(fuse_in_header));
-  if (!admit(fuse_session_fd(session_), request)) return;
+  if (!admit(fuse_session_fd(session_), &request)) return;
   fuse_buf buffer = {};
   buffer.size = request.size();
   buffer.mem = request.data();
@@ -272,6 +273,11 @@ ssize_t LibfuseTransport::write_hook(int fd, iovec* parts, int count, void* user
   return ::writev(fd, parts, count);
 }
 
+// Waits for nobody: pages stay, and whoever asked holds the object.
+void LibfuseTransport::forget_attributes(MnodeNo mnode) {
+  (void)fuse_lowlevel_notify_inval_inode(session_, mnode.v, -1, 0);
+}
+
 ssize_t LibfuseTransport::answer_init(int fd, iovec* parts, int count) {
   const auto* header = static_cast<const fuse_out_header*>(parts[0].iov_base);
   if (header->unique != init_unique_ || count < 2 || header->error != 0) {
@@ -287,6 +293,7 @@ ssize_t LibfuseTransport::answer_init(int fd, iovec* parts, int count) {
     out.flags2 |= static_cast<uint32_t>(flags >> 32);
     rings_used_ = true;
   }
+  setxattr_ext_.store((flags & FUSE_SETXATTR_EXT) != 0, relaxed);  // the answer is before any SETXATTR
   iovec edited[2] = {parts[0], {&out, length}};
   const ssize_t written = ::writev(fd, edited, 2);
   if (written >= 0) {

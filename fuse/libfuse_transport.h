@@ -69,6 +69,9 @@ class LibfuseTransport final : private RingHandler {
   // loop. Whoever still uses the mount gets errors.
   void stop();
 
+  // The kernel is to ask for this object's attributes again; what it has of its data stays.
+  void forget_attributes(MnodeNo mnode);
+
   Operations& operations() { return operations_; }
   bool strict_open() const { return options_.strict_open; }
 
@@ -81,7 +84,7 @@ class LibfuseTransport final : private RingHandler {
   void start_rings();
   void say_transport();
   // Whether the request is libfuse's to serve; another one has been dealt with.
-  bool admit(int fd, ConstBytes request);
+  bool admit(int fd, Bytes* request);
   void note_init(ConstBytes request);
   Status run_loop();
   // Reads /dev/fuse alone, until INIT is done or (then also) to the end.
@@ -104,6 +107,7 @@ class LibfuseTransport final : private RingHandler {
   uint64_t init_unique_ = 0;
   uint64_t init_offered_ = 0;
   std::unique_ptr<Rings> rings_;   // null: none; set before INIT
+  Atomic<bool> setxattr_ext_{false};  // SETXATTR comes in its long form
   bool rings_used_ = false;        // the kernel was told so
   uint32_t last_opcode_ = 0;       // of the thread of read_requests
 };

@@ -66,6 +66,8 @@ uint64_t negotiated_beyond_libfuse(uint64_t offered, bool rings) {
   // Set-id bits and file capabilities are dropped with the write, chown or truncate that calls for
   // it; without this every write is preceded by a GETXATTR.
   flags |= FUSE_HANDLE_KILLPRIV_V2;
+  // Setting an access list says whether the caller may keep the set-gid bit.
+  flags |= FUSE_SETXATTR_EXT;
   if (rings) flags |= ring::kInitOverRings;
   return flags & offered;
 }

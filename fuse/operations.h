@@ -68,18 +68,20 @@ class Operations {
 
   // --- directories (operations_names.cc). `bytes`: room for the listing.
   void opendir(MnodeNo dir, Responder reply);
-  void readdir(MnodeNo dir, uint64_t cookie, size_t bytes, Responder reply);
-  void readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, Responder reply);
+  void readdir(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply);
+  void readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply);
 
   // --- attributes (operations_attr.cc)
   void getattr(MnodeNo mnode, Responder reply);
   // A change that sets nothing at all is how the kernel asks for the set-id bits to be dropped.
   void setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder reply);
-  void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags,
+  // `kill_sgid`: an access ACL takes the set-gid bit away.
+  void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags, bool kill_sgid,
                 Responder reply);
   // `size` 0 asks for the size only.
   void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply);
-  void listxattr(MnodeNo mnode, size_t size, Responder reply);
+  // Names of trusted attributes are for root alone.
+  void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply);
   void removexattr(MnodeNo mnode, std::string_view name, Responder reply);
   void statfs(Responder reply);
   void ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply);
@@ -89,7 +91,7 @@ class Operations {
   // --- data (operations_data.cc)
   // `kill_set_id`: the kernel asks to drop the set-id bits, as it does for those who may not keep them.
   void open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply);
-  void read(MnodeNo file, uint64_t offset, size_t bytes, Responder reply);
+  void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply);
   void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply);
   void fsync(MnodeNo mnode, bool data_only, Responder reply);
   // `mode`: FALLOC_FL_* of fallocate(2).

@@ -1,4 +1,5 @@
 #include <linux/fs.h>
+#include <linux/xattr.h>
 #include <sys/xattr.h>
 
 #include <cstring>
@@ -40,15 +41,16 @@ void Operations::setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder 
   const bool empty = !changes_owner && !wanted.mode && !wanted.size && !wanted.atime_ns &&
                      !wanted.mtime_ns && !wanted.ctime_ns && !wanted.flags;
   // Under HANDLE_KILLPRIV_V2 the kernel leaves the set-id bits of a chown to us; and a bare SETATTR is
-  // what is left of its own request to drop them (or of a chown to nobody, which drops them too).
+  // what is left of its own request to drop them, or of a chown to nobody, which drops them and is a change.
   if (changes_owner || empty) wanted.kill_suid_sgid = true;
+  if (empty) wanted.ctime_ns = memfs::SetAttr::kNow;
   auto attr = fs().setattr(mnode, wanted);
   if (!attr.ok()) return reply.error(attr.code());
   reply.attr(*attr);
 }
 
 void Operations::setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags,
-                          Responder reply) {
+                          bool kill_sgid, Responder reply) {
   memfs::XattrMode mode;
   switch (flags) {
     case 0:
@@ -60,10 +62,14 @@ void Operations::setxattr(MnodeNo mnode, std::string_view name, ConstBytes value
     case XATTR_REPLACE:
       mode = memfs::XattrMode::replace;
       break;
+    case XATTR_CREATE | XATTR_REPLACE: {  // it must be there and must not: there is nothing to set
+      auto present = fs().getxattr(mnode, name);
+      return reply.error(present.ok() ? EEXIST : present.code());
+    }
     default:
       return reply.error(EINVAL);
   }
-  reply.status(fs().setxattr(mnode, name, value, mode));
+  reply.status(fs().setxattr(mnode, name, value, mode, kill_sgid));
 }
 
 void Operations::getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) {
@@ -74,11 +80,14 @@ void Operations::getxattr(MnodeNo mnode, std::string_view name, size_t size, Res
   reply.data(*value);
 }
 
-void Operations::listxattr(MnodeNo mnode, size_t size, Responder reply) {
+void Operations::listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply) {
   auto names = fs().listxattr(mnode);
   if (!names.ok()) return reply.error(names.code());
   std::string list;
-  for (const std::string& name : *names) list.append(name).push_back('\0');
+  for (const std::string& name : *names) {
+    if (context.uid != 0 && name.starts_with(XATTR_TRUSTED_PREFIX)) continue;
+    list.append(name).push_back('\0');
+  }
   if (size == 0) return reply.xattr_size(list.size());
   if (list.size() > size) return reply.error(ERANGE);
   reply.data(std::as_bytes(std::span(list)));
@@ -96,6 +105,7 @@ void Operations::set_flags(MnodeNo mnode, std::optional<uint32_t> flags, Respond
   change.flags = *flags;
   auto attr = fs().setattr(mnode, change);
   if (!attr.ok()) return reply.error(attr.code());
+  reply.forget_attributes(mnode);  // the ctime
   reply.data({});
 }
 

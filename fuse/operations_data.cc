@@ -44,8 +44,9 @@ void Operations::open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Resp
   reply.opened(OpenMode{});
 }
 
-void Operations::read(MnodeNo file, uint64_t offset, size_t bytes, Responder reply) {
-  auto filled = fs().read(file, offset, reply.buffer(bytes));
+void Operations::read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime,
+                      Responder reply) {
+  auto filled = fs().read(file, offset, reply.buffer(bytes), atime);
   if (!filled.ok()) return reply.error(filled.code());
   reply.filled(*filled);
 }
@@ -82,9 +83,14 @@ void Operations::copy_file_range(MnodeNo source, uint64_t source_offset, MnodeNo
                                  uint64_t target_offset, uint64_t length, int flags,
                                  Responder reply) {
   if (flags != 0) return reply.error(EINVAL);
+  const auto before = fs().getattr(source);
   auto copied = fs().copy_range(source, source_offset, target, target_offset,
                                 std::min(length, kCopyBytesMax));
   if (!copied.ok()) return reply.error(copied.code());
+  const auto after = fs().getattr(source);
+  if (before.ok() && after.ok() && before->atime_ns != after->atime_ns) {
+    reply.forget_attributes(source);  // the kernel takes nothing of it to change
+  }
   reply.written(*copied);
 }
 

@@ -115,6 +115,9 @@ void Operations::rename(const Context& context, MnodeNo source_parent,
     case RENAME_WHITEOUT:
       mode = memfs::RenameMode::whiteout;
       break;
+    case RENAME_WHITEOUT | RENAME_NOREPLACE:
+      mode = memfs::RenameMode::whiteout_no_replace;
+      break;
     default:
       return reply.error(EINVAL);
   }
@@ -159,31 +162,34 @@ void Operations::opendir(MnodeNo, Responder reply) {
 }
 
 // An error behind entries that were packed already is told by the next call, which begins there.
-void Operations::readdir(MnodeNo dir, uint64_t cookie, size_t bytes, Responder reply) {
+void Operations::readdir(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime,
+                         Responder reply) {
   bool packed = false;
-  const Status status = fs().readdir(dir, cookie, [&](const memfs::DirectoryEntry& entry) {
+  const auto pack = [&](const memfs::DirectoryEntry& entry) {
     const bool fits = reply.pack_entry(entry, bytes);
     packed |= fits;
     return fits;
-  });
+  };
+  const Status status = fs().readdir(dir, cookie, pack, atime);
   if (!status.ok() && !packed) return reply.status(status);
   // Without a lookup there is nothing to take back when it does not arrive.
   (void)reply.listing();
 }
 
-void Operations::readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, Responder reply) {
+void Operations::readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime,
+                             Responder reply) {
   bool packed = false;
   std::vector<MnodeNo> given;
   const auto is_dot = [](std::string_view name) { return name == "." || name == ".."; };
-  const Status status =
-      fs().readdirplus(dir, cookie, [&](const memfs::DirectoryEntry& entry, const Attr* attr) {
-        const bool counts = attr != nullptr && !is_dot(entry.name);
-        if (counts) given.push_back(entry.mnode);  // before packing: nothing may fail after it
-        const bool fits = reply.pack_entry_plus(entry, counts ? attr : nullptr, bytes);
-        if (!fits && counts) given.pop_back();
-        packed |= fits;
-        return fits;
-      });
+  const auto pack = [&](const memfs::DirectoryEntry& entry, const Attr* attr) {
+    const bool counts = attr != nullptr && !is_dot(entry.name);
+    if (counts) given.push_back(entry.mnode);  // before packing: nothing may fail after it
+    const bool fits = reply.pack_entry_plus(entry, counts ? attr : nullptr, bytes);
+    if (!fits && counts) given.pop_back();
+    packed |= fits;
+    return fits;
+  };
+  const Status status = fs().readdirplus(dir, cookie, pack, atime);
   if (!status.ok() && !packed) return reply.status(status);
   if (!reply.listing()) {
     for (MnodeNo mnode : given) fs().forget(mnode, 1);

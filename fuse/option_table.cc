@@ -71,9 +71,8 @@ constexpr Known kKnown[] = {
        o.volume.relatime = false;
        o.volume.noatime = false;
      }},
-    // Reading a directory costs an inode's update no more often than relatime says.
-    {"diratime", Takes::nothing, nullptr},
-    {"nodiratime", Takes::nothing, nullptr},
+    {"diratime", Takes::nothing, [](Options& o, const Value&) { o.volume.nodiratime = false; }},
+    {"nodiratime", Takes::nothing, [](Options& o, const Value&) { o.volume.nodiratime = true; }},
     {"lazytime", Takes::nothing, nullptr},
     {"nolazytime", Takes::nothing, nullptr},
     {"nostrictatime", Takes::nothing, nullptr},

@@ -1,5 +1,7 @@
 #include "fuse/raw_requests.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -11,6 +13,7 @@ namespace scalefs::fuse {
 namespace {
 
 thread_local const fuse_in_header* current_request = nullptr;
+thread_local uint32_t setxattr_flags = 0;  // of the current request, when it is a SETXATTR
 
 template <class Body>
 const Body& body_of(const fuse_in_header* header) {
@@ -88,8 +91,37 @@ bool current_open_kills_set_id() {
          (body_of<fuse_open_in>(current_request).open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
 }
 
+Bytes shorten_setxattr(Bytes request) {
+  fuse_in_header header;
+  fuse_setxattr_in in;
+  std::memcpy(&header, request.data(), sizeof(header));
+  if (header.opcode != FUSE_SETXATTR || header.len != request.size() ||
+      request.size() < sizeof(header) + sizeof(in)) {
+    return request;
+  }
+  std::memcpy(&in, request.data() + sizeof(header), sizeof(in));
+  setxattr_flags = in.setxattr_flags;
+  constexpr size_t kTaken = sizeof(in) - FUSE_COMPAT_SETXATTR_IN_SIZE;
+  header.len -= kTaken;
+  std::memcpy(request.data(), &header, sizeof(header));
+  const Bytes rest = request.subspan(sizeof(header) + sizeof(in));
+  std::memmove(rest.data() - kTaken, rest.data(), rest.size());
+  return request.first(header.len);
+}
+
+bool current_setxattr_kills_sgid() {
+  return current_is(FUSE_SETXATTR) && (setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
+}
+
 bool current_reply_may_be_in_place() {
   return current_is(FUSE_READ) || current_is(FUSE_READDIR) || current_is(FUSE_READDIRPLUS);
+}
+
+memfs::Atime current_read_atime() {
+  const bool reads = current_reply_may_be_in_place();
+  return reads && (body_of<fuse_read_in>(current_request).flags & O_NOATIME) != 0
+             ? memfs::Atime::stays
+             : memfs::Atime::moves;
 }
 
 bool is_raw_request(uint32_t opcode) {

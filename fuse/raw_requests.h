@@ -21,6 +21,15 @@ void set_current_request(const fuse_in_header* header);
 bool current_write_kills_set_id();
 bool current_open_kills_set_id();
 
+// libfuse 3.14 knows the short form of SETXATTR alone. Takes out what FUSE_SETXATTR_EXT has added, and answers what is
+// left of the request, which is one of another kind or is not whole if nothing was to be taken.
+Bytes shorten_setxattr(Bytes request);
+// What was taken out of the current request: the set-gid bit goes with an access ACL that is set.
+bool current_setxattr_kills_sgid();
+
+// What a READ, READDIR or READDIRPLUS does to the atime: whether the file was opened with O_NOATIME.
+memfs::Atime current_read_atime();
+
 // Whether its reply may be made where the request stands: nothing of it is needed any more.
 bool current_reply_may_be_in_place();
 

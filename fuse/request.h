@@ -57,6 +57,10 @@ class Reply {
   virtual bool pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
                                size_t bytes_max) = 0;
 
+  // Tells the kernel, which keeps attributes, that some of this object have changed; for those that it does not take this request
+  // to change. Before the answer, so that the caller sees them.
+  virtual void forget_attributes(MnodeNo) {}
+
   // --- answers. Those that give the kernel a reference answer false when it did not arrive (the
   // connection is gone): the lookup is then still the file system's to forget.
   virtual void error(int code) = 0;  // 0: success with nothing to tell
@@ -93,6 +97,8 @@ class Responder {
   bool pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr, size_t bytes_max) {
     return get()->pack_entry_plus(entry, attr, bytes_max);
   }
+
+  void forget_attributes(MnodeNo mnode) { get()->forget_attributes(mnode); }
 
   void error(int code) { take()->error(code); }
   void status(const Status& status) { take()->error(status.code()); }

@@ -235,7 +235,7 @@ Attr MemFs::Impl::answer(const Mnode& mnode, int64_t ctime_ns) const {
 }
 
 void MemFs::Impl::touch_atime(Mnode& mnode) {
-  if (options.noatime) return;
+  if (options.noatime || (options.nodiratime && mnode.is_directory())) return;
   const int64_t now = now_ns();
   if (deltas.atime_stands(mnode, now, options.relatime ? kRelatimeNs : 0)) return;
   deltas.set_atime(mnode, now, logging());

@@ -16,10 +16,10 @@ Result<Pin> pin_file(MemFs::Impl& impl, MnodeNo number) {
 
 }  // namespace
 
-Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to) {
+Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to, Atime atime) {
   SCALEFS_TRY(Pin pin, pin_file(*impl_, file));
   SCALEFS_TRY(const size_t got, FileAccess(*impl_, *pin).read(offset, to));
-  if (!to.empty()) impl_->touch_atime(*pin);
+  if (!to.empty() && atime == Atime::moves) impl_->touch_atime(*pin);
   return got;
 }
 

@@ -29,6 +29,7 @@ struct MemFsOptions {
   HashKey hash_key;           // of directory names; the volume's
   bool relatime = true;       // false: strictatime, unless noatime
   bool noatime = false;
+  bool nodiratime = false;    // the same for directories alone
   int64_t (*clock_ns)() = nullptr;  // null: wall_coarse_ns
 };
 
@@ -79,23 +80,27 @@ class MemFs {
   // given before, also before a remount). The callback answers false when it has no room for the entry.
   // No lock and no epoch is held during the callback.
   Status readdir(MnodeNo dir, uint64_t cookie,
-                 const std::function<bool(const DirectoryEntry&)>& entry);
+                 const std::function<bool(const DirectoryEntry&)>& entry,
+                 Atime atime = Atime::moves);
   // The same for readdirplus: the callback also gets the attributes. An entry that it accepted has one
   // more lookup (not `.` and `..`). An entry whose object cannot be loaded comes with a null pointer.
   Status readdirplus(MnodeNo dir, uint64_t cookie,
-                     const std::function<bool(const DirectoryEntry&, const Attr*)>& entry);
+                     const std::function<bool(const DirectoryEntry&, const Attr*)>& entry,
+                     Atime atime = Atime::moves);
 
   // --- attributes
   Result<Attr> getattr(MnodeNo mnode);
   Result<Attr> setattr(MnodeNo mnode, const SetAttr& change);
-  Status setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, XattrMode mode);
+  // kill_sgid: the set-gid bit goes when the access ACL is set, as it does where the caller is not in the group.
+  Status setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, XattrMode mode,
+                  bool kill_sgid = false);
   Result<std::vector<std::byte>> getxattr(MnodeNo mnode, std::string_view name);
   Result<std::vector<std::string>> listxattr(MnodeNo mnode);
   Status removexattr(MnodeNo mnode, std::string_view name);
 
   // --- data
   // Fills up to to.size() bytes; fewer only at the file's end: one page that cannot be had fails it all.
-  Result<size_t> read(MnodeNo file, uint64_t offset, Bytes to);
+  Result<size_t> read(MnodeNo file, uint64_t offset, Bytes to, Atime atime = Atime::moves);
   // All of it, or an error (a part, when room or memory ended after a part). EFBIG beyond kFileBytesMax.
   Result<size_t> write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid = false);
   // At the end of the file, atomically; the offset where it went.

@@ -73,18 +73,19 @@ Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give) {
 }  // namespace
 
 Status MemFs::readdir(MnodeNo dir, uint64_t cookie,
-                      const std::function<bool(const DirectoryEntry&)>& entry) {
+                      const std::function<bool(const DirectoryEntry&)>& entry, Atime atime) {
   SCALEFS_TRY(const Pin directory, pin_directory(*impl_, dir));
-  impl_->touch_atime(*directory);
+  if (atime == Atime::moves) impl_->touch_atime(*directory);
   return list(*impl_, *directory, cookie,
               [&](const DirectoryEntry& e, const DirectoryNode::Listed*) { return entry(e); });
 }
 
 Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
-                          const std::function<bool(const DirectoryEntry&, const Attr*)>& entry) {
+                          const std::function<bool(const DirectoryEntry&, const Attr*)>& entry,
+                          Atime atime) {
   Impl& impl = *impl_;
   SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
-  impl.touch_atime(*directory);
+  if (atime == Atime::moves) impl.touch_atime(*directory);
   return list(impl, *directory, cookie,
               [&](const DirectoryEntry& e, const DirectoryNode::Listed* name) {
                 if (name == nullptr) {

@@ -1,4 +1,4 @@
-// rename(2) and renameat2(2): replace, no_replace, exchange, whiteout.
+// rename(2) and renameat2(2): replace, no_replace, exchange, whiteout, whiteout_no_replace.
 //
 // Locks: the buckets of both names; all buckets of a directory that is replaced. A directory that gets another
 // parent makes no loop, alone or together with others: tree_move.h. The target is published before the source
@@ -29,6 +29,12 @@ struct Rename {
   bool wants_growth = false;  // of the target directory
   bool in_turn = false;  // met another directory on the move
   bool exchange() const { return mode == RenameMode::exchange; }
+  bool keeps_target() const {
+    return mode == RenameMode::no_replace || mode == RenameMode::whiteout_no_replace;
+  }
+  bool leaves_whiteout() const {
+    return mode == RenameMode::whiteout || mode == RenameMode::whiteout_no_replace;
+  }
   bool same_parent() const { return source_parent.get() == target_parent.get(); }
   // A directory gets another parent.
   bool moves_directory() const {
@@ -62,7 +68,7 @@ Result<Next> look_in_memory(Rename& r) {
   if (!known) return Next::again;
   const bool there = is_live(target);
   if (r.exchange() && !there) return Errno(ENOENT);
-  if (r.mode == RenameMode::no_replace && there) return Errno(EEXIST);
+  if (r.keeps_target() && there) return Errno(EEXIST);
   // Onto itself: both names mean the same.
   if (there && r.same_parent() && r.source_name == r.target_name) return Next::done;
   if (!r.exchange() && there) {
@@ -82,7 +88,7 @@ Result<Next> look_in_memory(Rename& r) {
 // What follows from the types and the mode alone.
 Result<Next> check_types(Rename& r) {
   if (r.exchange() && !r.replaced) return Errno(ENOENT);
-  if (r.mode == RenameMode::no_replace && r.replaced) return Errno(EEXIST);
+  if (r.keeps_target() && r.replaced) return Errno(EEXIST);
   if (!r.replaced) return Next::go_on;
   if (r.moved.get() == r.replaced.get()) return Next::done;
   if (r.exchange()) return Next::go_on;
@@ -130,8 +136,8 @@ Result<Prepared> prepare(Rename& r, uint64_t cost) {
   } else {
     p.target_item.reset(NameItem::make(r.target_hash, r.target_name, moved));
   }
-  if (r.exchange() || r.mode == RenameMode::whiteout) p.source_cell = std::make_unique<NameCell>();
-  if (r.mode == RenameMode::whiteout) {
+  if (r.exchange() || r.leaves_whiteout()) p.source_cell = std::make_unique<NameCell>();
+  if (r.leaves_whiteout()) {
     SCALEFS_TRY(p.whiteout,
                 make_object(r.impl, *r.source_parent, {.mode = S_IFCHR, .whiteout = true},
                             {S_IFCHR, {}}, r.caller, p.now));
@@ -280,7 +286,7 @@ Result<Next> attempt(Rename& r) {
   for (NameCell* cell : prepared.old_cells)
     if (cell != nullptr) epoch::retire(cell);
   if (r.wants_growth) r.target_parent->directory->grow();
-  if (r.mode == RenameMode::replace || r.mode == RenameMode::no_replace)
+  if (!r.exchange() && !r.leaves_whiteout())
     after_removal(r.impl, *r.source_parent, removed);
   return result;
 }

@@ -58,11 +58,14 @@ struct SetAttr {
   bool kill_suid_sgid = false;    // drop set-id bits as write and chown do
 };
 
-enum class RenameMode : uint8_t { replace, no_replace, exchange, whiteout };
+enum class RenameMode : uint8_t { replace, no_replace, exchange, whiteout, whiteout_no_replace };
 
 // fallocate(2): what FALLOC_FL_* bits select.
 enum class AllocateMode : uint8_t { allocate, allocate_keep_size, punch_hole, zero_range,
                                     zero_range_keep_size };
+
+// Whether a read moves the access time as the options say (relatime); O_NOATIME asks that it stays.
+enum class Atime : uint8_t { moves, stays };
 
 enum class SeekMode : uint8_t { data, hole };
 

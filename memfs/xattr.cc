@@ -7,6 +7,8 @@
 // A call looks without a lock first: one that fails writes nothing that others read, and one that sets the value that
 // is there changes the ctime alone. Its record says so and does not name the value: another call may change it
 // meanwhile, and memory and the log must agree on who was last. It is stamped after the operation whose value it saw.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -168,7 +170,7 @@ Status check_present(bool present, XattrMode mode) {
   return {};
 }
 
-Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value) {
+Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value, bool kill_sgid) {
   SCALEFS_TRY(const Acl acl, Acl::parse(value));
   const bool access = name == kAccessAclName;
   if (!access && !mnode.is_directory()) return acl.empty() ? Status() : Status(Errno(EACCES));
@@ -181,7 +183,7 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   OldXattrs old;
   SleepLock lock(mnode.mode_lock);
   std::optional<uint32_t> mode;
-  if (access && !acl.empty()) mode = mode_by_acl(mnode, acl);
+  if (access && !acl.empty()) mode = mode_by_acl(mnode, acl) & ~(kill_sgid ? S_ISGID : 0u);
   Change change;
   if (acl.empty() || (access && acl.is_minimal())) {
     change = acl_removal(impl, mnode, place, name, mode, now);
@@ -200,13 +202,14 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
 
 }  // namespace
 
-Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, XattrMode mode) {
+Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, XattrMode mode,
+                       bool kill_sgid) {
   Impl& impl = *impl_;
   SCALEFS_TRY(const Pin mnode, Pin::of(impl, number));
   SCALEFS_TRY_VOID(check_xattr_name(*mnode, name, EPERM));
   if (value.size() > kXattrValueBytesMax) return Errno(E2BIG);
   SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
-  if (is_acl_name(name)) return set_acl(impl, *mnode, name, value);
+  if (is_acl_name(name)) return set_acl(impl, *mnode, name, value, kill_sgid);
   SCALEFS_TRY_VOID(check_present(look(*mnode, name, value).present, mode));
   const uint64_t cost = kRecordCost + name.size() + value.size();
   Reservation room(impl);
@@ -253,7 +256,7 @@ Status MemFs::removexattr(MnodeNo number, std::string_view name) {
   SCALEFS_TRY(const Pin mnode, Pin::of(impl, number));
   SCALEFS_TRY_VOID(check_xattr_name(*mnode, name, EPERM));
   SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
-  if (is_acl_name(name)) return set_acl(impl, *mnode, name, {});
+  if (is_acl_name(name)) return set_acl(impl, *mnode, name, {}, false);
   if (!look(*mnode, name, {}).present) return Errno(ENODATA);
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take(

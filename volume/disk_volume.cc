@@ -72,6 +72,7 @@ Status DiskVolume::load_root(std::string* why) {
   options.hash_key = disk_->info().hash_key;
   options.relatime = options_.relatime;
   options.noatime = options_.noatime || read_only();
+  options.nodiratime = options_.nodiratime;
   fs_ = std::make_unique<memfs::MemFs>(options, &log_, &backend_);
   fs_->install_root(*root);
   writeback_.bind(*fs_);

@@ -35,6 +35,7 @@ MemoryVolume::MemoryVolume(const VolumeOptions& options) : options_(options) {
   fs_options.hash_key = info_.hash_key;
   fs_options.relatime = options.relatime;
   fs_options.noatime = options.noatime;
+  fs_options.nodiratime = options.nodiratime;
   fs_ = std::make_unique<memfs::MemFs>(fs_options, nullptr, nullptr);
   fs_->install_root(fresh_root());
   for (uint32_t core = 0; core < core_count(); ++core) {

@@ -26,6 +26,7 @@ struct VolumeOptions {
   bool read_only = false;
   bool threads = true;
   bool noatime = false;
+  bool nodiratime = false;  // the same for directories alone
   bool relatime = true;
   bool discard = false;
   uint64_t commit_interval_ms = 5000;

@@ -70,7 +70,7 @@ RequestShape shape_of(uint32_t opcode) {
     case FUSE_RELEASEDIR: return {sizeof(fuse_release_in), 0};
     case FUSE_FSYNC:
     case FUSE_FSYNCDIR: return {sizeof(fuse_fsync_in), 0};
-    case FUSE_SETXATTR: return {FUSE_COMPAT_SETXATTR_IN_SIZE, 1};
+    case FUSE_SETXATTR: return {sizeof(fuse_setxattr_in), 1};
     case FUSE_GETXATTR: return {sizeof(fuse_getxattr_in), 1};
     case FUSE_LISTXATTR: return {sizeof(fuse_getxattr_in), 0};
     case FUSE_FLUSH: return {sizeof(fuse_flush_in), 0};
@@ -212,6 +212,12 @@ void FakeKernel::collect() {
 void FakeKernel::reply(const fuse_out_header& header, ConstBytes payload) {
   // Before INIT libfuse answers everything with EIO, and it is the kernel that sends no such thing.
   if (!init_ && header.error == -EIO && !pending_.contains(header.unique)) return;
+  if (header.unique == 0) {  // what the kernel did not ask for; `error` is its kind
+    require(header.error == FUSE_NOTIFY_INVAL_INODE &&
+                payload.size() == sizeof(fuse_notify_inval_inode_out),
+            "a notification that nobody sends");
+    return;
+  }
   const auto found = pending_.find(header.unique);
   require(found != pending_.end(), "a reply to nobody, or a second one");
   const Pending request = std::move(found->second);

@@ -59,7 +59,7 @@ bool names_something(const std::string& error, const Words& words) {
 
 bool same(const Options& a, const Options& b) {
   const auto volume = [](const volume::VolumeOptions& v) {
-    return std::tuple(v.read_only, v.threads, v.noatime, v.relatime, v.discard, v.commit_interval_ms,
+    return std::tuple(v.read_only, v.threads, v.noatime, v.nodiratime, v.relatime, v.discard, v.commit_interval_ms,
                       v.cache_bytes, v.log_bytes_max, v.background_commit_ops,
                       v.background_commit_bytes, v.inline_bytes_max);
   };

@@ -123,7 +123,7 @@ void complete_sizes(uint8_t opcode, std::vector<uint8_t>& body) {
     case FUSE_WRITE:
       return store(body, offsetof(fuse_write_in, size), rest(sizeof(fuse_write_in)));
     case FUSE_SETXATTR: {
-      const auto end = std::find(body.begin() + FUSE_COMPAT_SETXATTR_IN_SIZE, body.end(), 0);
+      const auto end = std::find(body.begin() + sizeof(fuse_setxattr_in), body.end(), 0);
       return store(body, 0, static_cast<uint32_t>(body.end() - end) - 1);
     }
     case FUSE_BATCH_FORGET:

@@ -30,7 +30,7 @@ class OperationsTest : public ::testing::Test {
     EXPECT_EQ(reply_.number, text.size());
   }
   std::string read(MnodeNo file, uint64_t offset, size_t bytes) {
-    ops_.read(file, offset, bytes, reply_.responder());
+    ops_.read(file, offset, bytes, memfs::Atime::moves, reply_.responder());
     EXPECT_EQ(reply_.kind(), Kind::filled);
     return reply_.bytes;
   }
@@ -118,7 +118,7 @@ TEST_F(OperationsTest, AnAnswerThatDidNotArriveLeavesNoLookup) {
   const MnodeNo file = reply_.given.mnode;
   ops_.lookup(kRootMnode, "file", reply_.responder());
   ASSERT_EQ(reply_.kind(), Kind::entry);
-  ops_.readdirplus(kRootMnode, 0, 4096, reply_.responder());
+  ops_.readdirplus(kRootMnode, 0, 4096, memfs::Atime::moves, reply_.responder());
   ASSERT_EQ(reply_.kind(), Kind::listing);
   ops_.unlink(kRootMnode, "file", reply_.responder());
   EXPECT_TRUE(gone(file));
@@ -130,7 +130,7 @@ TEST_F(OperationsTest, AListingThatIsFullGoesOnWhereItEnded) {
   uint64_t cookie = 0;
   for (int calls = 0;; ++calls) {
     ASSERT_LT(calls, 100);
-    ops_.readdir(kRootMnode, cookie, 300, reply_.responder());
+    ops_.readdir(kRootMnode, cookie, 300, memfs::Atime::moves, reply_.responder());
     ASSERT_EQ(reply_.kind(), Kind::listing);
     if (reply_.names.empty()) break;
     names.insert(names.end(), reply_.names.begin(), reply_.names.end());
@@ -147,7 +147,7 @@ TEST_F(OperationsTest, AnEntryThatDidNotFitGainsNoLookup) {
   std::vector<MnodeNo> files;
   for (int i = 0; i < 20; ++i) files.push_back(make_file("name-" + std::to_string(i)));
   // One entry has about 170 bytes: some of them fit.
-  ops_.readdirplus(kRootMnode, 0, 1000, reply_.responder());
+  ops_.readdirplus(kRootMnode, 0, 1000, memfs::Atime::moves, reply_.responder());
   ASSERT_EQ(reply_.kind(), Kind::listing);
   std::vector<std::string> listed = reply_.names;
   ASSERT_GT(listed.size(), 3u);
@@ -192,7 +192,7 @@ TEST_F(OperationsTest, ReadFillsTheTransportsBufferUpToTheEnd) {
   EXPECT_EQ(read(file, 4998, 100), std::string("\0\0end", 5));
   EXPECT_EQ(read(file, 5003, 100), "");
   reply_.out_of_memory = true;
-  EXPECT_THROW(ops_.read(file, 0, 100, reply_.responder()), std::bad_alloc);
+  EXPECT_THROW(ops_.read(file, 0, 100, memfs::Atime::moves, reply_.responder()), std::bad_alloc);
   EXPECT_EQ(reply_.error_code(), ENOMEM);
 }
 
@@ -222,13 +222,15 @@ TEST_F(OperationsTest, ChownAndEmptySetattrDropTheSetIdBits) {
 TEST_F(OperationsTest, ExtendedAttributesHonourTheCallersSize) {
   const MnodeNo file = make_file("file");
   const auto set = [&](const char* name, std::string_view value, int flags) {
-    ops_.setxattr(file, name, std::as_bytes(std::span(value)), flags, reply_.responder());
+    ops_.setxattr(file, name, std::as_bytes(std::span(value)), flags, false, reply_.responder());
     return reply_.error_code();
   };
   EXPECT_EQ(set("user.a", "value", 0), 0);
   EXPECT_EQ(set("user.a", "value", XATTR_CREATE), EEXIST);
   EXPECT_EQ(set("user.b", "value", XATTR_REPLACE), ENODATA);
-  EXPECT_EQ(set("user.b", "value", XATTR_CREATE | XATTR_REPLACE), EINVAL);
+  EXPECT_EQ(set("user.b", "value", XATTR_CREATE | XATTR_REPLACE), ENODATA);
+  EXPECT_EQ(set("user.a", "other", XATTR_CREATE | XATTR_REPLACE), EEXIST);
+  EXPECT_EQ(set("user.a", "other", 4), EINVAL);
   ops_.getxattr(file, "user.a", 0, reply_.responder());
   EXPECT_EQ(reply_.kind(), Kind::xattr_size);
   EXPECT_EQ(reply_.number, 5u);
@@ -237,12 +239,18 @@ TEST_F(OperationsTest, ExtendedAttributesHonourTheCallersSize) {
   ops_.getxattr(file, "user.a", 5, reply_.responder());
   EXPECT_EQ(reply_.kind(), Kind::data);
   EXPECT_EQ(reply_.bytes, "value");
-  ops_.listxattr(file, 0, reply_.responder());
+  ops_.listxattr(context_, file, 0, reply_.responder());
   EXPECT_EQ(reply_.number, 7u);
-  ops_.listxattr(file, 6, reply_.responder());
+  ops_.listxattr(context_, file, 6, reply_.responder());
   EXPECT_EQ(reply_.error_code(), ERANGE);
-  ops_.listxattr(file, 7, reply_.responder());
+  ops_.listxattr(context_, file, 7, reply_.responder());
   EXPECT_EQ(reply_.bytes, std::string("user.a\0", 7));
+  // Trusted ones are root's.
+  EXPECT_EQ(set("trusted.b", "value", 0), 0);
+  ops_.listxattr(context_, file, 0, reply_.responder());
+  EXPECT_EQ(reply_.number, 7u);
+  ops_.listxattr(Context{}, file, 0, reply_.responder());
+  EXPECT_EQ(reply_.number, 17u);
   ops_.removexattr(file, "user.a", reply_.responder());
   EXPECT_EQ(reply_.error_code(), 0);
   ops_.getxattr(file, "user.a", 0, reply_.responder());

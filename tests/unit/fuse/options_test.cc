@@ -60,6 +60,7 @@ TEST(Options, GenericMountOptionsAreAccepted) {
              "X-mount.mkdir=0755,comment=hello,lazytime,nodiratime,noatime,rw,exec"});
   ASSERT_TRUE(options) << error;
   EXPECT_TRUE(options->volume.noatime);
+  EXPECT_TRUE(options->volume.nodiratime);
 }
 
 TEST(Options, TheLastOfContraryOptionsHolds) {

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <linux/fuse.h>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "fuse/negotiate.h"
+#include "fuse/raw_requests.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -59,6 +61,21 @@ TEST(RequestCheck, DataIsAsLongAsItClaims) {
   EXPECT_EQ(check(FUSE_SETXATTR, bytes(setxattr) + "user.a\0val"s), RequestVerdict::good);
   EXPECT_EQ(check(FUSE_SETXATTR, bytes(setxattr) + "user.a\0va"s), RequestVerdict::malformed);
   EXPECT_EQ(check(FUSE_SETXATTR, bytes(setxattr) + "user.a"), RequestVerdict::malformed);
+  // The long form becomes the short one, and tells its flag while it is the current request.
+  const fuse_setxattr_in extended = {3, 1, FUSE_SETXATTR_ACL_KILL_SGID, 0};
+  fuse_in_header header = {};
+  header.opcode = FUSE_SETXATTR;
+  std::string whole = bytes(header) + bytes(extended) + "user.a\0val"s;
+  header.len = static_cast<uint32_t>(whole.size());
+  whole.replace(0, sizeof(header), bytes(header));
+  const Bytes rest = shorten_setxattr(std::as_writable_bytes(std::span(whole)));
+  EXPECT_EQ(check_request(rest), RequestVerdict::good);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(rest.data()) + sizeof(header), rest.size() - sizeof(header)),
+            bytes(std::array<uint32_t, 2>{3, 1}) + "user.a\0val"s);
+  set_current_request(reinterpret_cast<const fuse_in_header*>(rest.data()));
+  EXPECT_TRUE(current_setxattr_kills_sgid());
+  set_current_request(nullptr);
+  EXPECT_FALSE(current_setxattr_kills_sgid());
   fuse_ioctl_in ioctl = {};
   ioctl.in_size = 4;
   EXPECT_EQ(check(FUSE_IOCTL, bytes(ioctl) + "1234"), RequestVerdict::good);

@@ -111,6 +111,18 @@ TEST_F(AttributesTest, AccessTimesFollowRelatime) {
   EXPECT_TRUE(fs_.readlink(s).ok());  // a day old
   EXPECT_EQ(stat(s).atime_ns, 2 * kDay + 10);
   EXPECT_EQ(stat(s).ctime_ns, kDay);
+  // O_NOATIME.
+  const MnodeNo f = file(kRootMnode, "f");
+  ASSERT_TRUE(fs_.write(f, 0, std::vector<std::byte>(10)).ok());
+  set_wall_for_test(4 * kDay);
+  std::byte byte[1];
+  const int64_t root = stat(kRootMnode).atime_ns;
+  EXPECT_TRUE(fs_.read(f, 0, byte, Atime::stays).ok());
+  EXPECT_TRUE(fs_.readdir(kRootMnode, 0, [](const DirectoryEntry&) { return true; }, Atime::stays).ok());
+  EXPECT_EQ(stat(f).atime_ns, 2 * kDay + 10);
+  EXPECT_EQ(stat(kRootMnode).atime_ns, root);
+  EXPECT_TRUE(fs_.read(f, 0, byte).ok());
+  EXPECT_EQ(stat(f).atime_ns, 4 * kDay);
 }
 
 }  // namespace

@@ -128,6 +128,14 @@ TEST_F(RenameTest, WhiteoutIsLeftBehind) {
   settle();
   EXPECT_EQ(fs_.getattr(w).code(), ESTALE);
   EXPECT_EQ(code(fs_.rmdir(kRootMnode, "d")), ENOTEMPTY);
+  // With a whiteout the target may be wanted to be new, too.
+  const MnodeNo other = file(kRootMnode, "other");
+  EXPECT_EQ(move(kRootMnode, "other", d, "g", RenameMode::whiteout_no_replace), EEXIST);
+  EXPECT_EQ(find(kRootMnode, "other"), other);
+  EXPECT_EQ(find(d, "g"), f);
+  EXPECT_EQ(move(kRootMnode, "other", kRootMnode, "new", RenameMode::whiteout_no_replace), 0);
+  EXPECT_EQ(find(kRootMnode, "new"), other);
+  EXPECT_EQ(stat(find(kRootMnode, "other")).mode, uint32_t{S_IFCHR});
   // Within one directory the count goes up by one.
   EXPECT_EQ(move(d, "g", d, "h", RenameMode::whiteout), 0);
   EXPECT_EQ(list(d).size(), 2u);

@@ -202,6 +202,16 @@ TEST_F(XattrTest, AccessAclAndModeFollowEachOther) {
   EXPECT_EQ(fs_.removexattr(f, kAccessAclName).code(), 0);
   EXPECT_EQ(mode(f), 04650u);
   EXPECT_EQ(get(f, kAccessAclName), missing());
+  // The set-gid bit goes where the caller is not in the group, whatever the list becomes.
+  chmod(f, 06650);
+  EXPECT_EQ(fs_.setxattr(f, kAccessAclName, acl, XattrMode::set, true).code(), 0);
+  EXPECT_EQ(mode(f), 04761u);
+  chmod(f, 06650);
+  EXPECT_EQ(set(f, kAccessAclName, acl), 0);
+  EXPECT_EQ(mode(f), 06761u);
+  const auto minimal = acl_of({{kUserObj, 6}, {kGroupObj, 5}, {kOther, 0}});
+  EXPECT_EQ(fs_.setxattr(f, kAccessAclName, minimal, XattrMode::set, true).code(), 0);
+  EXPECT_EQ(mode(f), 04650u);
   // So does an empty one.
   EXPECT_EQ(set(f, kAccessAclName, acl), 0);
   EXPECT_EQ(set(f, kAccessAclName, acl_of({})), 0);
