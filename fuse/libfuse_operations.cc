@@ -105,7 +105,7 @@ void on_getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
 
 void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* attr, int set, fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.setattr(node(ino), to_change(*attr, set), std::move(reply));
+    ops.setattr(context_of(request), node(ino), to_change(*attr, set), std::move(reply));
   });
 }
 
@@ -264,8 +264,8 @@ void on_removexattr(fuse_req_t request, fuse_ino_t ino, const char* name) {
 void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   fuse_file_info*) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.fallocate(node(ino), mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(length),
-                  std::move(reply));
+    ops.fallocate(context_of(request), node(ino), mode, static_cast<uint64_t>(offset),
+                  static_cast<uint64_t>(length), std::move(reply));
   });
 }
 
@@ -279,8 +279,9 @@ void on_copy_file_range(fuse_req_t request, fuse_ino_t source, off_t source_offs
                         fuse_file_info*, fuse_ino_t target, off_t target_offset, fuse_file_info*,
                         size_t length, int flags) {
   serve(request, [&](Operations& ops, Responder reply) {
-    ops.copy_file_range(node(source), static_cast<uint64_t>(source_offset), node(target),
-                        static_cast<uint64_t>(target_offset), length, flags, std::move(reply));
+    ops.copy_file_range(context_of(request), node(source), static_cast<uint64_t>(source_offset),
+                        node(target), static_cast<uint64_t>(target_offset), length, flags,
+                        std::move(reply));
   });
 }
 

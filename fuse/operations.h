@@ -74,7 +74,9 @@ class Operations {
   // --- attributes (operations_attr.cc)
   void getattr(MnodeNo mnode, Responder reply);
   // A change that sets nothing at all is how the kernel asks for the set-id bits to be dropped.
-  void setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder reply);
+  // It asks so on behalf of whoever changes content, and of a chown to nobody, which it lets anybody make: those who are neither
+  // root nor the owner drop nothing by it. The calls that change content drop the bits themselves.
+  void setattr(const Context& context, MnodeNo mnode, const memfs::SetAttr& change, Responder reply);
   // `kill_sgid`: an access ACL takes the set-gid bit away.
   void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags, bool kill_sgid,
                 Responder reply);
@@ -95,10 +97,11 @@ class Operations {
   void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply);
   void fsync(MnodeNo mnode, bool data_only, Responder reply);
   // `mode`: FALLOC_FL_* of fallocate(2).
-  void fallocate(MnodeNo file, int mode, uint64_t offset, uint64_t length, Responder reply);
+  void fallocate(const Context& context, MnodeNo file, int mode, uint64_t offset, uint64_t length,
+                 Responder reply);
   // `whence`: SEEK_DATA or SEEK_HOLE.
   void lseek(MnodeNo file, uint64_t offset, int whence, Responder reply);
-  void copy_file_range(MnodeNo source, uint64_t source_offset, MnodeNo target,
+  void copy_file_range(const Context& context, MnodeNo source, uint64_t source_offset, MnodeNo target,
                        uint64_t target_offset, uint64_t length, int flags, Responder reply);
 
  private:
@@ -107,6 +110,8 @@ class Operations {
   void answer_entry(MnodeNo parent, const Attr& attr, Responder reply);
   void answer_created(MnodeNo parent, const Attr& attr, Responder reply);
   void answer_changed(MnodeNo parent, const Status& status, Responder reply);
+  // What a change of content by `context` does to the set-id bits, where no flag of the request says it.
+  Status kill_set_id(const Context& context, MnodeNo file);
   // nullopt: flags that cannot be set.
   void set_flags(MnodeNo mnode, std::optional<uint32_t> flags, Responder reply);
   void give_entry(const Attr& attr, Responder reply);

@@ -1,5 +1,6 @@
 #include <linux/fs.h>
 #include <linux/xattr.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <cstring>
@@ -35,7 +36,8 @@ void Operations::getattr(MnodeNo mnode, Responder reply) {
   reply.attr(*attr);
 }
 
-void Operations::setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder reply) {
+void Operations::setattr(const Context& context, MnodeNo mnode, const memfs::SetAttr& change,
+                         Responder reply) {
   memfs::SetAttr wanted = change;
   const bool changes_owner = wanted.uid.has_value() || wanted.gid.has_value();
   const bool empty = !changes_owner && !wanted.mode && !wanted.size && !wanted.atime_ns &&
@@ -43,7 +45,13 @@ void Operations::setattr(MnodeNo mnode, const memfs::SetAttr& change, Responder 
   // Under HANDLE_KILLPRIV_V2 the kernel leaves the set-id bits of a chown to us; and a bare SETATTR is
   // what is left of its own request to drop them, or of a chown to nobody, which drops them and is a change.
   if (changes_owner || empty) wanted.kill_suid_sgid = true;
-  if (empty) wanted.ctime_ns = memfs::SetAttr::kNow;
+  if (empty) {
+    auto present = fs().getattr(mnode);
+    if (!present.ok()) return reply.error(present.code());
+    const bool may_drop = context.uid == 0 || context.uid == present->uid;
+    if (!may_drop && (present->mode & (S_ISUID | S_ISGID)) != 0) return reply.attr(*present);
+    wanted.ctime_ns = memfs::SetAttr::kNow;
+  }
   auto attr = fs().setattr(mnode, wanted);
   if (!attr.ok()) return reply.error(attr.code());
   reply.attr(*attr);

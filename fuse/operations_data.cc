@@ -64,10 +64,20 @@ void Operations::fsync(MnodeNo mnode, bool data_only, Responder reply) {
   volume_.fsync_async(mnode, data_only, [parked](Status status) { parked->status(status); });
 }
 
-void Operations::fallocate(MnodeNo file, int mode, uint64_t offset, uint64_t length,
-                           Responder reply) {
+Status Operations::kill_set_id(const Context& context, MnodeNo file) {
+  if (context.uid == 0) return {};
+  memfs::SetAttr change;
+  change.kill_suid_sgid = true;
+  const auto attr = fs().setattr(file, change);
+  return attr.ok() ? Status() : Status(attr.error());
+}
+
+void Operations::fallocate(const Context& context, MnodeNo file, int mode, uint64_t offset,
+                           uint64_t length, Responder reply) {
   const auto known = allocate_mode(mode);
   if (!known) return reply.error(EOPNOTSUPP);
+  const Status killed = kill_set_id(context, file);
+  if (!killed.ok()) return reply.status(killed);
   reply.status(fs().allocate(file, *known, offset, length));
 }
 
@@ -79,10 +89,12 @@ void Operations::lseek(MnodeNo file, uint64_t offset, int whence, Responder repl
   reply.offset(*found);
 }
 
-void Operations::copy_file_range(MnodeNo source, uint64_t source_offset, MnodeNo target,
-                                 uint64_t target_offset, uint64_t length, int flags,
+void Operations::copy_file_range(const Context& context, MnodeNo source, uint64_t source_offset,
+                                 MnodeNo target, uint64_t target_offset, uint64_t length, int flags,
                                  Responder reply) {
   if (flags != 0) return reply.error(EINVAL);
+  const Status killed = kill_set_id(context, target);
+  if (!killed.ok()) return reply.status(killed);
   const auto before = fs().getattr(source);
   auto copied = fs().copy_range(source, source_offset, target, target_offset,
                                 std::min(length, kCopyBytesMax));

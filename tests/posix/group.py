@@ -31,6 +31,7 @@ class Group(unittest.TestCase):
     assertions = 0
     rows = 0
     maxDiff = None
+    limit = 280       # seconds of a mount
     longMessage = False
 
     def setUp(self):
@@ -42,24 +43,30 @@ class Group(unittest.TestCase):
         os.chdir('/')
 
     @contextlib.contextmanager
-    def mounted_with(self, *options, size=None):
+    def mounted_with(self, *options, size=None, prepare=None):
         """Inside, self.top is on another volume, in memory or of a size, mounted with these options; what is tested on another file system is
-        remounted with them."""
+        remounted with them. `prepare` gets the folder before, when it is mounted without them."""
         before = self.top
         if self.kind != 'scalefs':
             where = subprocess.run(['stat', '-c', '%m', self.top], check=True, capture_output=True,
                                    text=True).stdout.strip()
+            if prepare:
+                prepare(self.top)
             mount.run('mount', '-o', f'remount,{",".join(options)}', where)
             try:
                 yield
             finally:
-                for option in ('strictatime', 'relatime,diratime'):
+                for option in ('rw,exec,suid,dev,strictatime', 'relatime,diratime'):
                     mount.run('mount', '-o', f'remount,{option}', where)
             return
         holder = mount.MountTest()
         holder.setUp()
         try:
-            self.top = holder.volume(size, memory=size is None).mount(*MOUNTED, *options).path
+            volume = holder.volume(size, memory=size is None)
+            if prepare:
+                prepare(volume.mount(*MOUNTED).path)
+                volume.unmount()
+            self.top = volume.mount(*MOUNTED, *options).path
             yield
         finally:
             os.chdir('/')
@@ -120,7 +127,7 @@ class Places:
     def run(self, result, pattern):
         for name, make in (('InMemory', self.in_memory), ('OnAnImage', self.on_an_image)):
             self.holder = mount.MountTest()
-            self.holder.limit = 280
+            self.holder.limit = self.group.limit
             self.holder.setUp()
             try:
                 where, kind = make()

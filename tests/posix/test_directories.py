@@ -35,6 +35,8 @@ def read_all(fd, size=4096):
 
 
 class Directories(Group):
+    limit = max(Group.limit, MANY // 500)
+
     def make(self, count, prefix='f'):
         for i in range(count):
             os.close(os.open(self.top / f'{prefix}{i:05}', os.O_CREAT | os.O_WRONLY, 0o644))

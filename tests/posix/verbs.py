@@ -139,7 +139,10 @@ class Verbs:
         os.close(fd)
 
     def hold(self, name, path, flags='rdonly', mode='644'):
-        self.state.fds[name] = os.open(self.at(path), flags_of(flags), int(mode, 8))
+        fd = os.open(self.at(path), flags_of(flags), int(mode, 8))
+        if name in self.state.fds:
+            os.close(self.state.fds[name])
+        self.state.fds[name] = fd
 
     def open(self, path, flags='rdonly', mode='644'):
         os.close(os.open(self.at(path), flags_of(flags), int(mode, 8)))

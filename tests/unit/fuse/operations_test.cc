@@ -199,7 +199,7 @@ TEST_F(OperationsTest, ReadFillsTheTransportsBufferUpToTheEnd) {
 TEST_F(OperationsTest, ChownAndEmptySetattrDropTheSetIdBits) {
   const MnodeNo file = make_file("file");
   const auto set = [&](const memfs::SetAttr& change) {
-    ops_.setattr(file, change, reply_.responder());
+    ops_.setattr(context_, file, change, reply_.responder());
     EXPECT_EQ(reply_.kind(), Kind::attr);
     return reply_.given.mode & 07777u;
   };
@@ -211,7 +211,24 @@ TEST_F(OperationsTest, ChownAndEmptySetattrDropTheSetIdBits) {
   EXPECT_EQ(set(time), 06755u);
   EXPECT_EQ(set(owner), 0755u);
   EXPECT_EQ(set(mode), 06755u);
+  // A request that sets nothing may be anybody's chown to nobody: only the owner and root drop bits by it.
+  EXPECT_EQ(set(memfs::SetAttr{}), 06755u);
+  context_.uid = 99;
   EXPECT_EQ(set(memfs::SetAttr{}), 0755u);
+  EXPECT_EQ(set(mode), 06755u);
+  context_.uid = 0;
+  EXPECT_EQ(set(memfs::SetAttr{}), 0755u);
+  EXPECT_EQ(set(mode), 06755u);
+  ops_.fallocate(context_, file, 0, 0, 1, reply_.responder());
+  EXPECT_EQ(attr(file).mode & 07777u, 06755u);
+  // Who changes content drops them, whosever the file is.
+  context_.uid = 10;
+  ops_.fallocate(context_, file, 0, 0, 2, reply_.responder());
+  EXPECT_EQ(attr(file).mode & 07777u, 0755u);
+  EXPECT_EQ(set(mode), 06755u);
+  const MnodeNo source = make_file("source");
+  ops_.copy_file_range(context_, source, 0, file, 0, 1, 0, reply_.responder());
+  EXPECT_EQ(attr(file).mode & 07777u, 0755u);
   EXPECT_EQ(set(mode), 06755u);
   ops_.write(file, 0, std::as_bytes(std::span("x", 1)), false, reply_.responder());
   EXPECT_EQ(attr(file).mode & 07777u, 06755u);
@@ -260,7 +277,7 @@ TEST_F(OperationsTest, ExtendedAttributesHonourTheCallersSize) {
 TEST_F(OperationsTest, FallocateKnowsFiveModes) {
   const MnodeNo file = make_file("file");
   const auto allocate = [&](int mode) {
-    ops_.fallocate(file, mode, 0, 8192, reply_.responder());
+    ops_.fallocate(context_, file, mode, 0, 8192, reply_.responder());
     return reply_.error_code();
   };
   EXPECT_EQ(allocate(FALLOC_FL_KEEP_SIZE), 0);
@@ -294,11 +311,11 @@ TEST_F(OperationsTest, CopyFileRangeCopies) {
   const MnodeNo source = make_file("source");
   const MnodeNo target = make_file("target");
   write(source, 0, "0123456789");
-  ops_.copy_file_range(source, 2, target, 1, 5, 0, reply_.responder());
+  ops_.copy_file_range(context_, source, 2, target, 1, 5, 0, reply_.responder());
   EXPECT_EQ(reply_.kind(), Kind::written);
   EXPECT_EQ(reply_.number, 5u);
   EXPECT_EQ(read(target, 0, 100), std::string("\0" "23456", 6));
-  ops_.copy_file_range(source, 0, target, 0, 1, 1, reply_.responder());
+  ops_.copy_file_range(context_, source, 0, target, 0, 1, 1, reply_.responder());
   EXPECT_EQ(reply_.error_code(), EINVAL);
 }
 
