@@ -9,7 +9,7 @@ namespace scalefs::memfs {
 
 Result<Inherited> inherited_by(MemFs::Impl& impl, Mnode& directory, const NewObject& what,
                                const Caller& caller) {
-  if (S_ISLNK(what.mode) || what.whiteout) return Inherited{what.mode, {}};
+  if (S_ISLNK(what.mode)) return Inherited{what.mode, {}};
   return inherit(impl, directory, what.mode, caller.umask);
 }
 

@@ -12,7 +12,7 @@ struct NewObject {
   uint64_t rdev = 0;
   std::string_view target = {};  // of a symlink
   bool tmpfile = false;
-  bool whiteout = false;  // takes nothing from its directory and nobody was told of it
+  bool whiteout = false;  // nobody was told of it
 };
 
 // A fresh object that nobody sees yet, with one lookup, and the xattrs that it was born with.

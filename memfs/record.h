@@ -51,6 +51,7 @@ struct RenameOp {
   uint8_t replaced_type = 0;
   bool exchange = false;
   std::optional<Attr> whiteout;
+  std::vector<std::pair<std::string, std::vector<std::byte>>> whiteout_xattrs = {};  // inherited ACLs
 };
 // Explicitly set attributes: those that are present.
 struct SetAttrOp {

@@ -117,6 +117,8 @@ Status write_back_first(Rename& r) {
   return {};
 }
 
+constexpr NewObject kWhiteout = {.mode = S_IFCHR, .whiteout = true};
+
 // Everything that is allocated before the locks.
 struct Prepared {
   NameItemPtr target_item;              // of a name that is not there
@@ -127,7 +129,7 @@ struct Prepared {
   int64_t now = 0;
 };
 
-Result<Prepared> prepare(Rename& r, uint64_t cost) {
+Result<Prepared> prepare(Rename& r, uint64_t cost, Inherited inherited) {
   Prepared p;
   p.now = r.impl.now_ns();
   const NameValue moved(r.moved->number, r.moved->type);
@@ -138,9 +140,8 @@ Result<Prepared> prepare(Rename& r, uint64_t cost) {
   }
   if (r.exchange() || r.leaves_whiteout()) p.source_cell = std::make_unique<NameCell>();
   if (r.leaves_whiteout()) {
-    SCALEFS_TRY(p.whiteout,
-                make_object(r.impl, *r.source_parent, {.mode = S_IFCHR, .whiteout = true},
-                            {S_IFCHR, {}}, r.caller, p.now));
+    SCALEFS_TRY(p.whiteout, make_object(r.impl, *r.source_parent, kWhiteout, std::move(inherited),
+                                        r.caller, p.now));
   }
   if (!r.impl.logging()) return p;
   RenameOp op;
@@ -155,7 +156,10 @@ Result<Prepared> prepare(Rename& r, uint64_t cost) {
     op.replaced_type = r.replaced->type;
   }
   op.exchange = r.exchange();
-  if (p.whiteout) op.whiteout = p.whiteout->attr;
+  if (p.whiteout) {
+    op.whiteout = p.whiteout->attr;
+    op.whiteout_xattrs = std::move(p.whiteout->xattrs);
+  }
   p.record = r.impl.make_record(std::move(op), cost);
   p.record->mtime_ns = p.record->ctime_ns = p.now;
   return p;
@@ -270,8 +274,13 @@ Result<Next> attempt(Rename& r) {
   SCALEFS_TRY_VOID(write_back_first(r));
   const uint64_t cost = 2 * kRecordCost + r.source_name.size() + r.target_name.size();
   Reservation room(r.impl);
-  SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kRenamePlaces}));
-  SCALEFS_TRY(Prepared prepared, prepare(r, cost));
+  Inherited inherited;
+  if (r.leaves_whiteout()) {
+    SCALEFS_TRY(inherited, inherited_by(r.impl, *r.source_parent, kWhiteout, r.caller));
+  }
+  SCALEFS_TRY_VOID(room.take(
+      {.log_bytes = cost, .tree_places = kRenamePlaces + xattrs_places(inherited.xattrs)}));
+  SCALEFS_TRY(Prepared prepared, prepare(r, cost, std::move(inherited)));
   NameItem* removed = nullptr;
   Result<Next> result = Next::again;
   if (r.in_turn) {

@@ -157,6 +157,7 @@ Status RecordVisitor::operator()(const memfs::RenameOp& op) {
   }
   SCALEFS_TRY(ObjectChange* const whiteout, effect_.create(op.whiteout->mnode));
   whiteout->item = item_of(*op.whiteout);
+  for (const auto& [name, value] : op.whiteout_xattrs) whiteout->xattrs[name] = ConstBytes(value);
   effect_.set_name(source, op.source_name, true, whiteout, type_of_mode(op.whiteout->mode));
   return {};
 }

@@ -73,8 +73,6 @@ def seen(top):
             facts['mtime'] = 'of a change'
         if facts['mode'] & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID:
             facts['mode'] &= ~stat.S_ISGID  # see the table set_id: only a local file system can tell whether it stays
-        if (facts['type'], facts['rdev'], facts['mode']) == ('chr', 0, 0):
-            facts['xattrs'] = {}  # a whiteout, see the table rename
         facts['same as'] = first.setdefault(facts.pop('ino'), path)
     return found
 

@@ -245,6 +245,11 @@ TEST_F(XattrTest, DefaultAclIsInheritedInsteadOfTheUmask) {
   const MnodeNo n = made(fs_.mknod(d, "n", S_IFIFO | 0666, 0, caller_));
   EXPECT_EQ(mode(n), 0660u);
   EXPECT_EQ(mode(made(fs_.symlink(d, "s", "t", caller_))), 0777u);
+  // What a rename leaves is made like any other.
+  EXPECT_EQ(fs_.rename(d, "n", d, "moved", RenameMode::whiteout, caller_).code(), 0);
+  const MnodeNo w = made(fs_.lookup(d, "n"));
+  EXPECT_EQ(mode(w), 0u);
+  EXPECT_TRUE(has(w, kAccessAclName, restricted(0, 0, 0)));
 
   // A default ACL that is only bits makes only bits.
   const MnodeNo p = dir(kRootMnode, "p");
