@@ -234,6 +234,10 @@ Attr MemFs::Impl::answer(const Mnode& mnode, int64_t ctime_ns) const {
   return attr;
 }
 
+Attr MemFs::Impl::answer_own(const Mnode& mnode) const {
+  return attributes_of(mnode, deltas.read_own(mnode));
+}
+
 void MemFs::Impl::touch_atime(Mnode& mnode) {
   if (options.noatime || (options.nodiratime && mnode.is_directory())) return;
   const int64_t now = now_ns();
@@ -292,7 +296,7 @@ Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {
                                change.atime_ns || change.mtime_ns || change.ctime_ns;
   // Acquire: pairs with publish_mode.
   if (!explicit_change && !(change.kill_suid_sgid && mnode->set_id.load(acquire)))
-    return change.size ? impl.answer(*mnode, now) : impl.attributes(*mnode);
+    return change.size ? impl.answer_own(*mnode) : impl.attributes(*mnode);
 
   if (change.mode) SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   const int64_t ctime =

@@ -175,6 +175,9 @@ void DeltaCache::set_atime(Mnode& mnode, int64_t now_ns, bool note) {
     return;
   }
   claim(core, way, mnode);
+  const uint64_t bit = uint64_t{1} << (core % kAtimeBits);
+  // Before the time, as in claim().
+  if ((mnode.atime_cores.load(relaxed) & bit) == 0) mnode.atime_cores.fetch_or(bit, seq_cst);
   {
     WayWrite write(way);
     way.atime_ns.store(now_ns, release);
@@ -224,6 +227,9 @@ void DeltaCache::fold_meta(MetaWay& way, uint32_t core) {
   // With more cores than bits several share one, and it stays.
   if (cores_->size() <= kMaskBits)
     mask_word(mnode.delta_cores, core).fetch_and(~mask_bit(core), acq_rel);
+  const uint64_t atime_bit = uint64_t{1} << (core % kAtimeBits);
+  if (cores_->size() <= kAtimeBits && (mnode.atime_cores.load(relaxed) & atime_bit) != 0)
+    mnode.atime_cores.fetch_and(~atime_bit, acq_rel);
   queue_if_zero(mnode);
 }
 

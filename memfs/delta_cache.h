@@ -16,7 +16,7 @@
 //
 // Protocol. add(): lock the own core's way (a SpinBit: two threads can be on one core); when it holds
 // another object, fold that; when it is empty, set the object's bit in the kind's mask (delta_cores, link_cores,
-// touch_cores), then make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
+// touch_cores; before a first access time that of atime_cores), then make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
 // add to the base, clear the way, clear the bit. read(): collect the masks, attr_seq, mode_stamp and the seqs of the
 // ways that the masks name; read base and ways; collect again; retry when anything moved. Between two
 // equal collections nothing changed, so the sum is that of one moment. Where no mask names a way it need not look at
@@ -87,6 +87,9 @@ class DeltaCache {
   // Without touches: the ctime is what counts, data and explicit times brought. For answers, whose call knows
   // the ctime that it gave.
   MetaSums read_answer(const Mnode& mnode) const;
+  // The same without the times and counts that other cores' data brought, but with their access times: for the answer of a
+  // call on a file that has given both times itself (add), so that it does not meet who writes into the file.
+  MetaSums read_own(const Mnode& mnode) const;
   // Without touches, links and what ModeWrites change (0): the times that data brought, and a directory's counts.
   MetaSums read_data(const Mnode& mnode) const;
   // Base and links alone: the count of names of what is no directory, and the stamp that goes with it.
@@ -136,6 +139,7 @@ class DeltaCache {
   void add_small(Small kind, Mnode& mnode, const MetaDelta& delta);
   struct Parts {
     bool data, links, touches, mode;
+    bool own = false;  // of data the own core's, and ways with an access time
   };
   template <Parts kParts>
   bool read_once(const Mnode& mnode, MetaSums* s) const;

@@ -108,8 +108,15 @@ bool DeltaCache::read_once(const Mnode& mnode, MetaSums* s) const {
   // Acquire: see load_mode. The masks pair with the fetch_or in claim() and add_small(), and with folds.
   const Stamp mode_stamp = kParts.mode ? mnode.mode_stamp.load(acquire) : 0;
   const uint32_t attr_seq = mnode.attr_seq.load(acquire);
-  const uint64_t d0 = kParts.data ? mnode.delta_cores[0].load(acquire) : 0;
-  const uint64_t d1 = kParts.data ? mnode.delta_cores[1].load(acquire) : 0;
+  const uint64_t atimes = kParts.own ? mnode.atime_cores.load(acquire) : 0;
+  const uint32_t self = kParts.own ? cores_->index() : 0;
+  const auto data_cores = [&](uint32_t word) -> uint64_t {
+    if constexpr (!kParts.own) return mnode.delta_cores[word].load(acquire);
+    // An access time's bit stands for cores of both words.
+    return atimes | (self % kMaskBits / 64 == word ? mask_bit(self) : 0);
+  };
+  const uint64_t d0 = kParts.data ? data_cores(0) : 0;
+  const uint64_t d1 = kParts.data ? data_cores(1) : 0;
   const uint64_t l0 = kParts.links ? mnode.link_cores[0].load(acquire) : 0;
   const uint64_t l1 = kParts.links ? mnode.link_cores[1].load(acquire) : 0;
   const uint64_t t0 = kParts.touches ? mnode.touch_cores[0].load(acquire) : 0;
@@ -137,7 +144,8 @@ bool DeltaCache::read_once(const Mnode& mnode, MetaSums* s) const {
   const auto compare = [&](const Atomic<uint64_t> (&cores)[2], uint64_t first, uint64_t second) {
     moved |= (cores[0].load(acquire) ^ first) | (cores[1].load(acquire) ^ second);
   };
-  if constexpr (kParts.data) compare(mnode.delta_cores, d0, d1);
+  if constexpr (kParts.data && !kParts.own) compare(mnode.delta_cores, d0, d1);
+  if constexpr (kParts.own) moved |= mnode.atime_cores.load(acquire) ^ atimes;
   if constexpr (kParts.links) compare(mnode.link_cores, l0, l1);
   if constexpr (kParts.touches) compare(mnode.touch_cores, t0, t1);
   return stands() && moved == 0 && reading().seqs(&busy) == seqs;
@@ -157,6 +165,9 @@ MetaSums DeltaCache::read(const Mnode& mnode) const {
 }
 MetaSums DeltaCache::read_answer(const Mnode& mnode) const {
   return read_parts<Parts{.data = true, .links = true, .touches = false, .mode = true}>(mnode);
+}
+MetaSums DeltaCache::read_own(const Mnode& mnode) const {
+  return read_parts<Parts{.data = true, .links = true, .touches = false, .mode = true, .own = true}>(mnode);
 }
 MetaSums DeltaCache::read_data(const Mnode& mnode) const {
   return read_parts<Parts{.data = true, .links = false, .touches = false, .mode = false}>(mnode);

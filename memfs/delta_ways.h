@@ -10,6 +10,7 @@ inline constexpr uint32_t kWayBits = 10;
 inline constexpr uint32_t kWays = 1u << kWayBits;
 inline constexpr uint32_t kWayWords = kWays / 64;
 inline constexpr uint32_t kMaskBits = 128;  // of Mnode::delta_cores, link_cores and touch_cores
+inline constexpr uint32_t kAtimeBits = 64;  // of atime_cores
 
 inline uint32_t way_index(const Mnode& mnode) {
   return static_cast<uint32_t>((mnode.number.v * 0x9e3779b97f4a7c15ull) >> (64 - kWayBits));

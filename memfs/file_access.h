@@ -219,6 +219,8 @@ class FileAccess {
   }
   // Everything a changed page entails; was_mapped: as before the change.
   void changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_mapped) REQUIRES(slot.lock);
+  // A first page has become dirty or clean, or its writeback has begun or ended.
+  void note_open(uint64_t page, PageSlot& slot) REQUIRES(slot.lock);
   // What the page stands for has changed: its mark, or the count.
   void count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped)
       REQUIRES(slot.lock);
@@ -234,6 +236,7 @@ class FileAccess {
     explicit Listing(FileAccess& access) : file(access) {}
     ~Listing() {
       if (file.unlogged_) file.list();
+      if (file.lost_times_) file.impl_.mark_times_dirty(file.mnode_);
     }
     FileAccess& file;
   };
@@ -255,6 +258,8 @@ class FileAccess {
   // The file has that size, and nothing stands behind it: a truncation to it changes nothing but times.
   bool ends_at(uint64_t size);
   uint64_t last_used();
+  // The last page of the file's first `size` bytes is a part, and may have bytes that no record has.
+  bool is_tail_open(uint64_t size) const;
   // A record of that the call was here, where it changes nothing else.
   Status log_times(int64_t now_ns);
 
@@ -289,7 +294,7 @@ class FileAccess {
   Status skip_hole(uint64_t* page, uint64_t end);
 
   // --- writeback.cc
-  uint64_t covered_size(uint64_t size, std::span<const SampledPage> carried = {})
+  uint64_t covered_size(uint64_t size, std::span<const SampledPage> carried = {}, bool look = true)
       REQUIRES(node_.mutex_);
   bool sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
                    std::vector<SampledPage>* samples, bool* busy) REQUIRES(node_.mutex_);
@@ -310,9 +315,9 @@ class FileAccess {
   bool evict_leaf(Leaf& leaf, Stamp durable, bool force) REQUIRES(node_.mutex_);
   bool evict_head(Stamp durable, bool force) REQUIRES(node_.mutex_);
 
-  // Stamps, publishes, appends; all records get the same stamp. now_ns: mtime and ctime become that at least;
-  // 0: they stay. The object's change_lock is held, so that the times in the records stand in the right order to
-  // explicit ones.
+  // Stamps, publishes, appends; all records get the same stamp. now_ns: mtime and ctime become that at least, and the
+  // records say so; 0: they stay, and the records say what data has brought. The object's change_lock is held, so that the
+  // times in the records stand in the right order to explicit ones.
   template <class Publish>
   Stamp log_all(std::span<std::unique_ptr<OpRecord>> records, RangeHold& hold, Room& room,
                 int64_t now_ns, Publish publish) REQUIRES(node_.mutex_) {
@@ -326,8 +331,10 @@ class FileAccess {
     if (now_ns != 0)
       impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = stamp});
     if (records.empty()) return stamp;
+    MetaSums sums;
+    sums.mtime_ns = sums.ctime_ns = now_ns;
     // Without what explicit changes and names gave: those have records of their own.
-    const MetaSums sums = impl_.deltas.read_data(mnode_);
+    if (now_ns == 0) sums = impl_.deltas.read_data(mnode_);
     for (auto& record : records) {
       if (!std::holds_alternative<SetAttrOp>(record->op)) {
         record->mtime_ns = sums.mtime_ns;
@@ -372,7 +379,8 @@ class FileAccess {
   Mnode& mnode_;
   FileNode& node_;
   const bool backed_;
-  bool unlogged_ = false;  // the call left something that no record has
+  bool unlogged_ = false;    // the call left something that no record has
+  bool lost_times_ = false;  // it dropped a page whose record would have told when it was written
 };
 
 }  // namespace scalefs::memfs

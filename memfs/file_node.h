@@ -20,8 +20,8 @@
 //                            own `end` tells
 //   writes that extend, punch, allocate
 //                            a RangeHold of their pages, then slots one by one
-//   truncate                 freezes the size (SizeFreeze), a RangeHold of the pages from the one that is cut on that
-//                            stand for something, and of the mutex
+//   truncate                 freezes the size (SizeFreeze) from the page of the new size on, a RangeHold of the pages
+//                            from the one that is cut on that stand for something, and of the mutex
 //   append                   freezes the size, a RangeHold of its pages
 //   begin of writeback       the mutex, then slots one by one
 //   finish of writeback      a RangeHold of the pages, with the mutex, then slots one by one
@@ -47,10 +47,11 @@
 //   * What the backend said is used only when the durable stamp is still the same: a slot or an interval of the
 //     overlay that a newer checkpoint has made superfluous cannot have gone in between (P4).
 //
-// The size is the largest of the first pages' `end`s and rest_size_, which is 0 in a file that ends in the first pages.
-// A call that extends the file in a first page raises that page's `end` only, so two of them meet in no line; beyond
-// the first pages they raise rest_size_. Who must know the size reads cuts_, from behind the first end that is not 0, once
-// more those behind it, and cuts_ again: in between they only grow, so the result was the size when that end was
+// The size is the largest of the first pages' `end`s and rest_size_. A call that extends the file in a first page raises
+// that page's `end` only, so two of them meet in no line; beyond the first pages they raise rest_size_. So does a truncation
+// that makes the file longer, wherever, so that it is not met by calls on the page in which the file ended. Who must
+// know the size reads cuts_, rest_size_ and from behind the first end that is not 0, once more what lies behind the size that
+// follows, and cuts_ again: in between they only grow, so the result was the size when the end of its page was
 // read. Whether a byte lies inside depends on its own page and those behind, so nothing else is read; and getattr flags
 // the holes that lie inside, so that their readers need not look further. Truncate lowers the largest end last, so that
 // for them too the size changes at once, with cuts_ odd meanwhile, so that stat does not show the old one to
@@ -58,7 +59,9 @@
 //
 // Who makes the file longer or maps pages of it takes its RangeHold and then looks at `frozen_`; who freezes the size sets that
 // and then waits for every hold behind the end and, where the rest is in use, the mutex to be free once (all seq_cst).
-// So either the one sees the hold, or the other sees the mark, lets go, and waits at tail_mutex.
+// So either the one sees the hold, or the other sees the mark, lets go, and waits at tail_mutex. A truncation waits for no
+// hold in front of the page in which the new size lies: who extends the file there has no part in what its size will be, and
+// what he writes is in no record yet; that he came first or last is the same.
 //
 // Sizes in records. logged_size is the size that the log has. Records of writeback and truncate carry covered_size, computed
 // under the mutex: the size, or less, when a page at or beyond logged_size holds data that no record has (P2).
@@ -190,7 +193,8 @@ class FileNode {
   void note_rest() {
     if (!rest_used_.load(relaxed)) rest_used_.store(true, seq_cst);
   }
-  // The size where that is beyond the first pages, else 0. Release stores, acquire loads.
+  // The size where that is beyond the first pages, or what a truncation has made it; 0 when that was shorter. Release
+  // stores, acquire loads.
   alignas(64) Atomic<uint64_t> rest_size_{0};
   // Pages that are dirty, on disk, unwritten or in a record, but for what slots of the first pages count; changes when
   // a page becomes one of those or stops to be one. Relaxed: a sum.

@@ -58,12 +58,12 @@ bool FileNode::covers(uint64_t bytes) const {
 
 // From behind, so that pages inside the file are not looked at.
 uint64_t FileNode::frozen_size() const {
-  if (const uint64_t size = rest_size_.load(acquire); size != 0) return size;
-  for (uint64_t q = PageTree::kHeadPages; q-- > 0;) {
+  const uint64_t size = rest_size_.load(acquire);
+  for (uint64_t q = PageTree::kHeadPages; q-- > size >> kBlockShift;) {
     const uint64_t end = tree_.mark(q).end.load(acquire);
-    if (end != 0) return (q << kBlockShift) + end;
+    if (end != 0) return std::max(size, (q << kBlockShift) + end);
   }
-  return 0;
+  return size;
 }
 
 void FileNode::raise_size(uint64_t bytes) {
@@ -80,11 +80,18 @@ void FileNode::raise_size(uint64_t bytes) {
 }
 
 void FileNode::store_size(uint64_t size) {
-  if (size >= frozen_size()) return raise_size(size);
+  const uint64_t old = frozen_size();
+  if (size == old) return;
+  if (size > old) return rest_size_.store(size, release);  // pairs with size_from
   cuts_.store(cuts_.load(relaxed) + 1, relaxed);  // release stores follow
   // The end of what stays, which nobody sees yet; then, ascending, the ends behind it, and so the largest one last.
   const bool in_rest = size > PageTree::kHeadPages << kBlockShift;
   if (!in_rest) raise_size(size);
+  const auto lower_rest = [&] {
+    if (rest_size_.load(relaxed) != 0) rest_size_.store(in_rest ? size : 0, release);
+  };
+  const bool rest_is_last = rest_size_.load(relaxed) == old;
+  if (!rest_is_last) lower_rest();
   for (uint64_t q = size >> kBlockShift; q < PageTree::kHeadPages; ++q) {
     Atomic<uint16_t>& end = tree_.mark(q).end;
     const uint64_t begin = q << kBlockShift;
@@ -92,7 +99,7 @@ void FileNode::store_size(uint64_t size) {
         std::min<uint64_t>(size > begin ? size - begin : 0, kBlockBytes));
     if (end.load(relaxed) > in) end.store(in, release);
   }
-  if (rest_size_.load(relaxed) != 0) rest_size_.store(in_rest ? size : 0, release);
+  if (rest_is_last) lower_rest();
   cuts_.store(cuts_.load(relaxed) + 1, release);  // pairs with size()
 }
 

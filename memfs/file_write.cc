@@ -33,17 +33,33 @@ void FileAccess::count_mapped(bool head, uint64_t page, PageSlot& slot, bool was
     if (mapped != was_mapped) node_.mapped_pages_.fetch_add(mapped ? 1 : -1, relaxed);
     return;
   }
-  constexpr uint8_t kStands =
-      PageMark::kKnown | PageMark::kMapped | PageMark::kData | PageMark::kOpen;
+  constexpr uint8_t kStands = PageMark::kKnown | PageMark::kMapped | PageMark::kData;
   uint8_t stands = PageMark::kKnown;
   if (mapped) stands |= PageMark::kMapped;
   if (mapped && !(slot.map == MapKind::unwritten && slot.page.load(relaxed) == nullptr))
     stands |= PageMark::kData;
-  if (slot.dirty || slot.writeback) stands |= PageMark::kOpen;
   Atomic<uint8_t>& state = node_.tree_.mark(page).state;
   const uint8_t old = state.load(relaxed);
   if ((old & kStands) != stands)
     state.store(static_cast<uint8_t>((old & ~kStands) | stands), release);
+}
+
+void FileAccess::note_open(uint64_t page, PageSlot& slot) {
+  const bool open = slot.dirty || slot.writeback;
+  // Release: pairs with all_logged.
+  if (open != slot.has(PageSlot::kOpen)) {
+    if (open)
+      slot.view.fetch_or(PageSlot::kOpen, release);
+    else
+      slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kOpen), release);
+  }
+  PageMark& mark = node_.tree_.mark(page);
+  const bool tail = open && mark.end.load(relaxed) % kBlockBytes != 0;
+  if (tail == mark.has(PageMark::kTailOpen)) return;
+  if (tail)
+    mark.state.fetch_or(PageMark::kTailOpen, relaxed);
+  else
+    mark.state.fetch_and(static_cast<uint8_t>(~PageMark::kTailOpen), relaxed);
 }
 
 void FileAccess::changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_mapped) {
@@ -51,6 +67,7 @@ void FileAccess::changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_map
   if (!slot.has(PageSlot::kReferenced)) slot.view.fetch_or(PageSlot::kReferenced, relaxed);
   const bool fresh = backed_ && !slot.dirty;
   if (fresh) slot.dirty = true;
+  if (leaf.is_head()) note_open(page, slot);
   count_mapped(leaf.is_head(), page, slot, was_mapped);
   if (!fresh) return;
   impl_.data->count_dirty(1);

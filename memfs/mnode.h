@@ -164,13 +164,16 @@ struct alignas(64) Mnode {
   Atomic<uint64_t> delta_cores[2];
   Atomic<uint64_t> link_cores[2];
   Atomic<uint64_t> touch_cores[2];
-  // Written at folds, which come to this line anyway. Protected by attr_lock, not by attr_seq.
-  int64_t base_lookups = 0;
+  // The same of ways that have an access time too (bit core % 64), for who knows the other times.
+  Atomic<uint64_t> atime_cores;
 
   // Explicit changes of times, and records of data, which carry times: one at a time. Sleeps; held over the log slot.
   alignas(64) SleepBit change_lock;
   // The last stamp that was given under change_lock. Protected by it.
   Stamp change_stamp = 0;
+
+  // Written at folds. Protected by attr_lock, not by attr_seq.
+  int64_t base_lookups = 0;
 
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
   // no record carries and no dirty page will bring into one. Where it became so in the steady state a core's way

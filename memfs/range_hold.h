@@ -66,16 +66,17 @@ class RangeHold {
   Stamp newest_ = 0;
 };
 
-// From construction to destruction nobody but the holder extends or cuts the file, or maps pages behind its end.
+// From construction to destruction nobody but the holder extends or cuts the file, or maps pages behind its end; who began
+// before may still do so in front of page `first`.
 class SCOPED_CAPABILITY SizeFreeze {
  public:
-  explicit SizeFreeze(FileNode& node) ACQUIRE(node.tail_mutex_) NO_THREAD_SAFETY_ANALYSIS
+  explicit SizeFreeze(FileNode& node, uint64_t first = 0) ACQUIRE(node.tail_mutex_) NO_THREAD_SAFETY_ANALYSIS
       : node_(node) {
     node.tail_mutex_.lock();
     node.frozen_.store(true, seq_cst);  // pairs with may_extend
     // Whoever extends now has not looked yet, or holds its pages: wait for it. From behind: who extends in front of
     // the end does not move it.
-    for (uint64_t page = PageTree::kHeadPages; page-- > 0;) {
+    for (uint64_t page = PageTree::kHeadPages; page-- > first;) {
       const Atomic<uint16_t>& end = node.tree_.mark(page).end;
       if (end.load(acquire) == kBlockBytes) break;
       SleepBit& hold = node.tree_.head_slot(page).hold;

@@ -45,9 +45,13 @@ std::byte* FileAccess::drop_slot(uint64_t index, PageSlot& slot, Room& room) {
   if (head) slot.view.fetch_or(PageSlot::kZero, relaxed);
   slot.seq.end_write();
   if (page != nullptr) impl_.data->count_page(-1);
-  if (slot.dirty) impl_.data->count_dirty(-1);
+  if (slot.dirty) {
+    impl_.data->count_dirty(-1);
+    lost_times_ = true;
+  }
   if (slot.reserved) ++room.blocks;
   slot.dirty = false;
+  if (head) note_open(index, slot);
   slot.reserved = false;
   slot.map = head ? MapKind::hole : MapKind::absent;
   if (!head) slot.stamp = 0;
@@ -138,14 +142,18 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, RangeHold& hol
   // Of the first pages those that are held; the others stand for nothing.
   const uint64_t used = last_used();
   const uint64_t rest = std::max(cut, PageTree::kHeadPages);
-  const bool shrinks = size < node_.frozen_size();
+  const uint64_t old = node_.frozen_size();
+  const bool shrinks = size < old;
   const AbsentPages::Count gone = count_absent(absent, rest, kEndPage);
   node_.dirty_.collect();
   mark_holes(cut, kEndPage);  // nothing throws behind this
   FileNode::Settling settling(node_);
-  node_.logged_size_.store(std::min(node_.logged_size_.load(relaxed), size), release);
+  const uint64_t logged = node_.logged_size_.load(relaxed);
+  node_.logged_size_.store(std::min(logged, size), release);
   if (record != nullptr) {
-    const uint64_t covered = covered_size(size);
+    // Where the log has the whole size and all of its last page, nothing is left that a larger size would show.
+    const uint64_t covered =
+        logged >= old && !is_tail_open(old) ? size : covered_size(size, {}, false);
     std::get<TruncateOp>(record->op).covered_size = covered;
     node_.logged_size_.store(covered, release);
   }
@@ -171,6 +179,12 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, RangeHold& hol
     clear_inside(size >> kBlockShift);
     zero_part(size, cut << kBlockShift, room);
   }
+}
+
+bool FileAccess::is_tail_open(uint64_t size) const {
+  if (size % kBlockBytes == 0) return false;
+  const uint64_t page = size >> kBlockShift;
+  return page >= PageTree::kHeadPages || node_.tree_.mark(page).has(PageMark::kTailOpen);
 }
 
 FileAccess::Put FileAccess::settle_last_page(Room& room, uint64_t* missing) {
@@ -306,7 +320,8 @@ Status FileAccess::truncate(uint64_t size, int64_t now_ns) {
     Put ready;
     {
       SleepLock change(mnode_.change_lock);
-      SizeFreeze freeze(node_);
+      // Who extends the file within the new size does not change it: whether it came before or after, nobody sees.
+      SizeFreeze freeze(node_, size >> kBlockShift);
       RangeHold hold(node_, size >> kBlockShift, last_used(), true);
       node_.mutex_.assert_held();
       if (count && (!still_good(absent) || !head_known(cut, kEndPage))) continue;

@@ -23,8 +23,9 @@ const SampledPage* find_sample(std::span<const SampledPage> samples, uint64_t pa
 }  // namespace
 
 // The first byte at or beyond logged_size_ that no record carries, at the most `size`. `carried` are in the
-// record that is being made, which covers their bytes even where they are dirty again.
-uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> carried) {
+// record that is being made, which covers their bytes even where they are dirty again. Without `look` data of the first
+// pages counts as carried by none, which is less than could be said, but looks at no line that a write changes (I1).
+uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> carried, bool look) {
   if (canary(Canary::size_before_data)) return size;
   const uint64_t logged = std::min(node_.logged_size_.load(relaxed), size);
   const uint64_t first = logged >> kBlockShift;
@@ -39,10 +40,8 @@ uint64_t FileAccess::covered_size(uint64_t size, std::span<const SampledPage> ca
       PageSlot& slot = leaf.slot(page);
       // A page that was dropped while in writeback is a hole.
       if (leaf.is_head()) {
-        constexpr uint8_t kOpenData = PageMark::kOpen | PageMark::kData;
-        const uint8_t state = node_.tree_.mark(page).state.load(acquire);
-        if ((state & kOpenData) != kOpenData) continue;
-        if (carried.empty()) return std::clamp(page << kBlockShift, logged, size);
+        if (!node_.tree_.mark(page).has(PageMark::kData)) continue;
+        if (!look) return std::clamp(page << kBlockShift, logged, size);
       }
       SpinLock lock(slot.lock);
       const bool open = slot.page.load(relaxed) != nullptr && (slot.dirty || slot.writeback);
@@ -68,7 +67,7 @@ bool FileAccess::sample_leaf(Leaf& leaf, uint64_t from_page, size_t count,
   std::unique_ptr<std::byte[]> copy;
   for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
     PageSlot& slot = leaf.slot(page);
-    if (leaf.is_head() && !node_.tree_.mark(page).has(PageMark::kOpen)) continue;
+    if (leaf.is_head() && !slot.has(PageSlot::kOpen)) continue;
     if (copy == nullptr) copy = std::make_unique_for_overwrite<std::byte[]>(kBlockBytes);
     SpinLock lock(slot.lock);
     if (!slot.dirty && !slot.writeback) continue;
@@ -154,7 +153,7 @@ std::vector<SampledPage> FileAccess::begin_writeback(uint64_t from_page, size_t 
 bool FileAccess::end_writeback(PageSlot& slot, const SampledPage& sample) {
   SCALEFS_CHECK(slot.writeback);
   slot.writeback = false;
-  if (sample.page < PageTree::kHeadPages) count_mapped(true, sample.page, slot, false);
+  if (sample.page < PageTree::kHeadPages) note_open(sample.page, slot);
   const auto it = node_.outstanding_.find(slot.ticket);
   if (--it->second == 0) {
     node_.outstanding_.erase(it);
@@ -315,7 +314,7 @@ void FileAccess::wait_writeback() {
 bool FileAccess::all_logged() const {
   if (node_.rest_used_.load(acquire)) return false;
   for (uint64_t page = 0; page < PageTree::kHeadPages; ++page)
-    if (node_.tree_.mark(page).has(PageMark::kOpen)) return false;
+    if ((node_.tree_.head_slot(page).view.load(acquire) & PageSlot::kOpen) != 0) return false;
   return node_.logged_size_.load(acquire) >= node_.size() && !node_.settling_.load(acquire);
 }
 
@@ -325,7 +324,7 @@ bool FileAccess::has_unlogged() {
   if (node_.logged_size_.load(relaxed) < node_.size() || !node_.outstanding_.empty()) return true;
   const auto is_open = [this](Leaf& leaf) {
     for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
-      if (leaf.is_head() && !node_.tree_.mark(page).has(PageMark::kOpen)) continue;
+      if (leaf.is_head() && !leaf.slot(page).has(PageSlot::kOpen)) continue;
       SpinLock slot_lock(leaf.slot(page).lock);
       if (leaf.slot(page).dirty || leaf.slot(page).writeback) return true;
     }

@@ -1,7 +1,7 @@
 // setxattr, getxattr, listxattr, removexattr.
 //
-// A change holds its bucket's lock over stamp, publication and append (xattr_table.h); the sets are immutable, so readers
-// take no lock. An access ACL is also permission bits: both change together, in one operation under mode_lock, and so
+// A change holds its bucket's lock over stamp, publication and append (xattr_table.h); sets and values are immutable, so
+// readers take no lock. An access ACL is also permission bits: both change together, in one operation under mode_lock, and so
 // do default ACLs.
 //
 // A call looks without a lock first: one that fails writes nothing that others read, and one that sets the value that
@@ -48,7 +48,9 @@ Status check_xattr_name(const Mnode& mnode, std::string_view name, int missing) 
 
 // One change, found out under its lock: the set that will be, and what is logged of it.
 struct Change {
-  std::unique_ptr<XattrSet> set;  // null: stays
+  std::unique_ptr<XattrSet> set;            // null: stays
+  std::unique_ptr<const XattrValue> value;  // of the name whose cell is `cell`, instead of a set
+  XattrCell* cell = nullptr;
   std::optional<uint32_t> mode;
   std::unique_ptr<OpRecord> records[2];
 };
@@ -85,11 +87,16 @@ Change acl_removal(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& plac
   return change;
 }
 
-Change setting(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& place,
+// `cell`: where a new value goes; null: into a new set.
+Change setting(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& place, XattrCell* cell,
                std::string_view name, ConstBytes value, std::optional<uint32_t> mode,
                uint64_t cost, int64_t now) {
   Change change;
-  change.set = xattrs_with(place, name, value);
+  change.cell = cell;
+  if (cell != nullptr)
+    change.value = std::make_unique<const XattrValue>(value.begin(), value.end());
+  else
+    change.set = xattrs_with(place, name, value);
   change.mode = mode;
   record(impl, change,
          SetXattrOp{mnode.number, std::string(name), XattrValue(value.begin(), value.end()), mode},
@@ -125,13 +132,23 @@ Stamp last_of(const XattrTable::Bucket& bucket) {
   return bucket.stamp.load(relaxed);
 }
 
+// What a change in a bucket has replaced.
+struct Replaced {
+  OldXattrs set;
+  OldXattrValue value;
+};
+
 // The same for a change in a bucket, whose lock is held.
-OldXattrs apply(Impl& impl, Mnode& mnode, XattrTable::Bucket& bucket, Change change, int64_t now) {
+Replaced apply(Impl& impl, Mnode& mnode, XattrTable::Bucket& bucket, Change change, int64_t now) {
   LogSlot slot(impl);
   const Stamp stamp = slot.stamp(std::max(mnode.stamp.load(acquire), last_of(bucket)));
   impl.deltas.add(mnode, {.ctime_ns = now, .stamp = stamp});
   bucket.stamp.store(stamp, release);
-  OldXattrs old = publish_xattrs(bucket.set, std::move(change.set));
+  Replaced old;
+  if (change.cell != nullptr)
+    old.value.reset(change.cell->replace(std::move(change.value)));
+  else
+    old.set = publish_xattrs(bucket.set, std::move(change.set));
   if (change.records[0] != nullptr) slot.append(std::move(change.records[0]));
   return old;
 }
@@ -189,7 +206,8 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
     change = acl_removal(impl, mnode, place, name, mode, now);
     if (change.set == nullptr && !change.mode) return {};
   } else {
-    change = setting(impl, mnode, place, name, acl.bytes(), mode, cost, now);
+    // The list and the mode are seen together or not at all, so it is never changed in its cell.
+    change = setting(impl, mnode, place, nullptr, name, acl.bytes(), mode, cost, now);
   }
   Need used;
   for (const auto& one : change.records) {
@@ -222,12 +240,13 @@ Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, 
     return {};
   }
   XattrTable::Bucket& bucket = xattr_table(*mnode).bucket(name);
-  OldXattrs old;
+  Replaced old;
   MutexLock lock(bucket.lock);
   const XattrSet* set = bucket.set.load(relaxed);
-  SCALEFS_TRY_VOID(check_present(set != nullptr && set->find(name) != nullptr, mode));
+  XattrCell* const cell = set != nullptr ? set->cell(name) : nullptr;
+  SCALEFS_TRY_VOID(check_present(cell != nullptr, mode));
   old = apply(impl, *mnode, bucket,
-              setting(impl, *mnode, bucket.set, name, value, std::nullopt, cost, now), now);
+              setting(impl, *mnode, bucket.set, cell, name, value, std::nullopt, cost, now), now);
   room.keep();
   return {};
 }
@@ -263,7 +282,7 @@ Status MemFs::removexattr(MnodeNo number, std::string_view name) {
       {.log_bytes = kRecordCost + name.size(), .tree_places = xattr_places(0), .always = true}));
   const int64_t now = impl.now_ns();
   XattrTable::Bucket& bucket = xattr_table(*mnode).bucket(name);
-  OldXattrs old;
+  Replaced old;
   MutexLock lock(bucket.lock);
   const XattrSet* set = bucket.set.load(relaxed);
   if (set == nullptr || set->find(name) == nullptr) return Errno(ENODATA);

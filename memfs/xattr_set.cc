@@ -6,14 +6,29 @@
 
 namespace scalefs::memfs {
 
+XattrCell::XattrCell(ConstBytes value) : value_(new XattrValue(value.begin(), value.end())) {
+  memory_count(MemoryClass::xattr, static_cast<int64_t>(sizeof(XattrCell) + value.size()));
+}
+
+XattrCell::~XattrCell() {
+  const XattrValue* value = value_.load(relaxed);
+  memory_count(MemoryClass::xattr, -static_cast<int64_t>(sizeof(XattrCell) + value->size()));
+  delete value;
+}
+
+const XattrValue* XattrCell::replace(std::unique_ptr<const XattrValue> value) {
+  const auto size = static_cast<int64_t>(value->size());
+  const XattrValue* old = value_.exchange(value.release(), acq_rel);  // pairs with value()
+  memory_count(MemoryClass::xattr, size - static_cast<int64_t>(old->size()));
+  return old;
+}
+
 XattrSet::XattrSet(const XattrSet& other) : items_(other.items_) {}
 
 XattrSet::~XattrSet() { memory_count(MemoryClass::xattr, -counted_); }
 
-// Values that two sets share are counted in both for as long as both live, which is short.
 void XattrSet::count() {
-  for (const Item& item : items_)
-    counted_ += static_cast<int64_t>(sizeof(Item) + item.name.size() + item.value->size());
+  for (const Item& item : items_) counted_ += static_cast<int64_t>(sizeof(Item) + item.name.size());
   memory_count(MemoryClass::xattr, counted_);
 }
 
@@ -22,11 +37,16 @@ std::vector<XattrSet::Item>::iterator XattrSet::place(std::string_view name) {
                           [](const Item& item, std::string_view n) { return item.name < n; });
 }
 
-const XattrValue* XattrSet::find(std::string_view name) const {
+XattrCell* XattrSet::cell(std::string_view name) const {
   const auto at =
       std::lower_bound(items_.begin(), items_.end(), name,
                        [](const Item& item, std::string_view n) { return item.name < n; });
-  return at != items_.end() && at->name == name ? at->value.get() : nullptr;
+  return at != items_.end() && at->name == name ? at->cell.get() : nullptr;
+}
+
+const XattrValue* XattrSet::find(std::string_view name) const {
+  const XattrCell* found = cell(name);
+  return found != nullptr ? &found->value() : nullptr;
 }
 
 void XattrSet::append_names(std::vector<std::string>* names) const {
@@ -35,12 +55,12 @@ void XattrSet::append_names(std::vector<std::string>* names) const {
 
 std::unique_ptr<XattrSet> XattrSet::with(std::string_view name, ConstBytes value) const {
   std::unique_ptr<XattrSet> copy(new XattrSet(*this));
-  auto bytes = std::make_shared<const XattrValue>(value.begin(), value.end());
+  auto cell = std::make_shared<XattrCell>(value);
   const auto at = copy->place(name);
   if (at != copy->items_.end() && at->name == name) {
-    at->value = std::move(bytes);
+    at->cell = std::move(cell);
   } else {
-    copy->items_.insert(at, Item{std::string(name), std::move(bytes)});
+    copy->items_.insert(at, Item{std::string(name), std::move(cell)});
   }
   copy->count();
   return copy;

@@ -1,5 +1,7 @@
-// Some extended attributes of one object, those of one bucket (xattr_table.h): an immutable set, so that readers
-// take no lock. A change makes a new set, which shares the values that stay, publishes it and retires the old one.
+// Some extended attributes of one object, those of one bucket (xattr_table.h): an immutable set of names, so that
+// readers take no lock. A change of the names makes a new set, which shares the cells that stay, publishes it and retires
+// the old one. A new value of a name that is there goes into the name's cell, on a line of its own: who asks for names
+// alone does not meet it.
 #pragma once
 
 #include <memory>
@@ -8,12 +10,30 @@
 #include <utility>
 #include <vector>
 
+#include "base/atomic.h"
 #include "base/bytes.h"
 
 namespace scalefs::memfs {
 
 using XattrValue = std::vector<std::byte>;
 using XattrPairs = std::vector<std::pair<std::string, XattrValue>>;
+
+// The value of one name.
+class alignas(64) XattrCell {
+ public:
+  explicit XattrCell(ConstBytes value);
+  ~XattrCell();
+  XattrCell(const XattrCell&) = delete;
+  XattrCell& operator=(const XattrCell&) = delete;
+
+  // Under an EpochGuard, or under the lock of the name's changes.
+  const XattrValue& value() const { return *value_.load(acquire); }  // pairs with replace()
+  // Under that lock. The caller retires what was there.
+  const XattrValue* replace(std::unique_ptr<const XattrValue> value);
+
+ private:
+  Atomic<const XattrValue*> value_;
+};
 
 class XattrSet {
  public:
@@ -23,17 +43,18 @@ class XattrSet {
 
   // Null when there is none of that name.
   const XattrValue* find(std::string_view name) const;
+  XattrCell* cell(std::string_view name) const;
   void append_names(std::vector<std::string>* names) const;
   bool empty() const { return items_.empty(); }
 
-  // A copy with `name` set, or without it.
+  // A copy with `name` set, in a cell that no other set has; or without it.
   std::unique_ptr<XattrSet> with(std::string_view name, ConstBytes value) const;
   std::unique_ptr<XattrSet> without(std::string_view name) const;
 
  private:
   struct Item {
     std::string name;
-    std::shared_ptr<const XattrValue> value;
+    std::shared_ptr<XattrCell> cell;
   };
   XattrSet(const XattrSet& other);
   std::vector<Item>::iterator place(std::string_view name);

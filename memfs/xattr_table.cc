@@ -67,8 +67,9 @@ const XattrValue* XattrTable::find(std::string_view name, Stamp* stamp) const {
   const Bucket* bucket = find_bucket(name);
   if (bucket == nullptr) return nullptr;
   const XattrSet* set = bucket->set.load(acquire);  // pairs with publish_xattrs
+  const XattrValue* found = set != nullptr ? set->find(name) : nullptr;
   if (stamp != nullptr) *stamp = bucket->stamp.load(acquire);
-  return set != nullptr ? set->find(name) : nullptr;
+  return found;
 }
 
 // Sets are never published twice, and what an EpochGuard has seen is not freed: two equal looks are one moment.

@@ -2,12 +2,13 @@
 // name, each on a line of its own with the lock and the last stamp of its changes, and access control lists apart, which
 // are read by whoever makes an object in the directory and change with the mode, under Mnode::mode_lock.
 //
-// Each bucket holds an immutable set (XattrSet), replaced as a whole and retired by epoch: readers take no lock and
-// write nothing. A bucket is made when the first name needs it and stays as long as the object.
+// Each bucket holds an immutable set of names (XattrSet), replaced as a whole and retired by epoch, and values in cells of
+// their own, replaced and retired likewise: readers take no lock and write nothing. A bucket is made when the first name
+// needs it and stays as long as the object.
 //
 // A call that would change nothing but the ctime writes no bucket: it looks first (xattr.cc).
 //
-// Memory: 64 bytes an object that has any, 64 bytes a bucket in use, and the sets.
+// Memory: 64 bytes an object that has any, 128 bytes a bucket in use, the sets, and 64 bytes and the value a name.
 #pragma once
 
 #include "base/mutex.h"
@@ -20,9 +21,10 @@ class XattrTable {
  public:
   struct alignas(64) Bucket {
     Mutex lock;  // over stamp, publication and append
-    // Written under `lock`, before the set that it belongs to: whoever sees a set sees its stamp.
+    // Written under `lock`, before the set or the value that it belongs to: whoever sees that sees its stamp.
     Atomic<Stamp> stamp{0};
-    Atomic<const XattrSet*> set{nullptr};  // null: empty
+    // Apart from what a new value of a name writes.
+    alignas(64) Atomic<const XattrSet*> set{nullptr};  // null: empty
   };
 
   explicit XattrTable(const XattrPairs& pairs);

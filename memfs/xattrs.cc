@@ -25,6 +25,9 @@ const XattrSet& set_or_none(const Atomic<const XattrSet*>& place) {
 void RetireXattrs::operator()(const XattrSet* set) const {
   epoch::retire(const_cast<XattrSet*>(set));
 }
+void RetireXattrs::operator()(const XattrValue* value) const {
+  epoch::retire(const_cast<XattrValue*>(value));
+}
 
 Status load_xattrs(MemFs::Impl& impl, Mnode& mnode) {
   // A new object has none, or has them from the start.

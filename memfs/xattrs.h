@@ -31,8 +31,10 @@ inline const XattrValue* present_acl(const Mnode& mnode, std::string_view name) 
 // answer, after the locks; may be null.
 struct RetireXattrs {
   void operator()(const XattrSet* set) const;
+  void operator()(const XattrValue* value) const;
 };
 using OldXattrs = std::unique_ptr<const XattrSet, RetireXattrs>;
+using OldXattrValue = std::unique_ptr<const XattrValue, RetireXattrs>;
 OldXattrs publish_xattrs(Atomic<const XattrSet*>& place, std::unique_ptr<XattrSet> set);
 // A copy of the set with `name` set, or without it; the lock is held.
 std::unique_ptr<XattrSet> xattrs_with(const Atomic<const XattrSet*>& place, std::string_view name,

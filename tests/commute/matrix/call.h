@@ -53,6 +53,8 @@ inline constexpr size_t kOps = static_cast<size_t>(Op::count);
 inline constexpr uint64_t kPage = 4096;
 inline constexpr int kStash = 2;  // the directory where links beyond the slots stand
 const char* op_name(Op op);
+// The call that it is a way of: setattr, create, rename, write, fallocate, or its own name.
+const char* call_name(Op op);
 
 struct Slot {
   int dir = 0;   // 0 to 2; 3 is 'e'
@@ -65,8 +67,10 @@ struct Call {
   Slot slot, to;               // names; of readdir the directory alone
   char object = 0, other = 0;  // labels
   uint64_t offset = 0, target = 0, length = 0;
-  uint32_t value = 0;  // mode bits, xattr's number, byte to write
+  uint32_t value = 0;    // mode bits, owner, byte to write, xattr's number
+  uint32_t content = 0;  // which of kContents: times to set, an xattr's value
 };
+inline constexpr uint32_t kContents = 64;
 std::string text_of(const Call& call);
 
 }  // namespace scalefs::matrix

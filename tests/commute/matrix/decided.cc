@@ -199,7 +199,8 @@ std::vector<Decided> read_decided(const std::string& path, std::string* error) {
   for (const auto& f : read_list(path, 6, error)) {
     Decided d;
     d.text = fmt::format("{} | {} | {}", f[0], f[1], f[2]);
-    d.commutes = f[3] == "commutes";
+    d.on_disk = f[3] == "commutes";
+    d.commutes = d.on_disk || f[3] == "memory";
     d.changes = f[4] == "changes";
     d.why = f[5];
     const bool words = (d.commutes || f[3] == "differs") && (d.changes || f[4] == "same");

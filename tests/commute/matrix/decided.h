@@ -17,6 +17,7 @@ struct Decided {
   World world;
   Call first, second;
   bool commutes = false;
+  bool on_disk = false;  // commutes there too, where names promise content
   bool changes = false;
   std::string why;
 };

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/check.h"
 
 namespace scalefs::matrix {
 namespace {
 
+constexpr uint64_t kTruncations = 9;  // to so many sizes
 
 class Builder {
  public:
@@ -33,6 +36,7 @@ class Builder {
     state_.world.set_time(++time_);
     state_.world.warm(state_.warmed);
     freshen();
+    state_.synced = random_.percent(50);
     state_.world.set_time(kNow);
   }
 
@@ -167,6 +171,7 @@ Slot slot_with(Random& random, const State& state, Want want) {
 void choose_slots(Random& random, const State& state, Call& call) {
   constexpr uint32_t kMostly = 80;
   constexpr uint32_t kOften = 65;
+  constexpr uint32_t kEach = 90;  // of two names, so that both are there mostly
   call.slot = any_slot(random);
   call.to = any_slot(random);
   const auto mostly = [&](Slot& slot, uint32_t chance, Want want) {
@@ -184,8 +189,8 @@ void choose_slots(Random& random, const State& state, Call& call) {
     case Op::link: return mostly(call.slot, kOften, Want::free);
     case Op::rename: return mostly(call.slot, kMostly, Want::taken);
     case Op::rename_exchange:
-      mostly(call.slot, kMostly, Want::taken);
-      return mostly(call.to, kMostly, Want::taken);
+      mostly(call.slot, kEach, Want::taken);
+      return mostly(call.to, kEach, Want::taken);
     case Op::rename_noreplace:
       mostly(call.slot, kMostly, Want::taken);
       return mostly(call.to, kOften, Want::free);
@@ -207,12 +212,11 @@ uint64_t size_of(const State& state, char label) {
   return node.is_file() ? node.data.size() : 0;
 }
 
-// The range of a call on data; false where the file has none such.
-bool choose_range(Random& random, const State& state, Call& call) {
+// The range of a call on data, and what it writes; false where the file has none such.
+bool choose_range(Random& random, const State& state, Call& call, uint32_t content) {
   const uint64_t size = size_of(state, call.object);
   call.offset = random.below(4) * kPage;
   call.length = random.percent(70) ? kPage : 100;
-  call.value = 1 + static_cast<uint32_t>(random.below(2));
   switch (call.op) {
     case Op::read:
       if (random.percent(20)) {
@@ -220,8 +224,10 @@ bool choose_range(Random& random, const State& state, Call& call) {
         call.length = 4 * kPage;
       }
       return true;
-    case Op::write: return call.offset + call.length <= size;
+    case Op::write: call.value = 1 + content; return call.offset + call.length <= size;
+    case Op::append: call.value = 1 + content; return true;
     case Op::write_extend:
+      call.value = 1 + content;
       if (call.offset + call.length <= size) call.offset = (size + kPage - 1) / kPage * kPage;
       return true;
     case Op::copy_range:
@@ -248,6 +254,7 @@ std::string State::text() const {
   std::string text;
   for (size_t i = 0; i < script.size(); ++i)
     text += fmt::format("  {} -> {}\n", text_of(script[i]), made[i]);
+  if (synced) text += "  then sync\n";
   for (const Call& call : freshen) text += "  then " + text_of(call) + "\n";
   return text;
 }
@@ -255,22 +262,26 @@ std::string State::text() const {
 std::optional<Call> make_call(Random& random, Op op, const State& state) {
   Call call;
   call.op = op;
+  const auto content = static_cast<uint32_t>(random.below(kContents));
   choose_slots(random, state, call);
   switch (op) {
     case Op::getattr: call.object = any_object(random, state, 40); break;
     case Op::chmod:
       call.object = any_object(random, state, 40);
-      call.value = random.percent(50) ? 0600 : 0640;
+      call.value = 0600 + content;
       if (state.world.fs().node(state.world.id_of(call.object)).is_link()) return std::nullopt;
       break;
     case Op::chown:
       call.object = any_object(random, state, 40);
-      call.value = 5 + static_cast<uint32_t>(random.below(2));
+      call.value = 5 + content;
       break;
-    case Op::utimes: call.object = any_object(random, state, 40); break;
+    case Op::utimes:
+      call.object = any_object(random, state, 40);
+      call.content = content;
+      break;
     case Op::truncate:
       call.object = any_object(random, state, 5);
-      call.length = random.below(5) * kPage;
+      call.length = random.below(kTruncations) * kPage;
       break;
     case Op::readlink: call.object = state.world.has('l') && random.percent(90) ? 'l' : 'f'; break;
     case Op::link:
@@ -284,7 +295,7 @@ std::optional<Call> make_call(Random& random, Op op, const State& state) {
     case Op::punch:
     case Op::seek:
       call.object = any_object(random, state, op == Op::read ? 5 : 0);
-      if (!choose_range(random, state, call)) return std::nullopt;
+      if (!choose_range(random, state, call, content)) return std::nullopt;
       break;
     case Op::getxattr:
     case Op::setxattr:
@@ -293,10 +304,43 @@ std::optional<Call> make_call(Random& random, Op op, const State& state) {
       call.object = any_object(random, state, 20);
       if (call.object == 'l') return std::nullopt;
       call.value = static_cast<uint32_t>(random.below(2));
+      if (op == Op::setxattr) call.content = content;
       break;
     default: break;
   }
   return call;
+}
+
+bool sets_something(Op op) {
+  switch (op) {
+    case Op::chmod:
+    case Op::chown:
+    case Op::utimes:
+    case Op::truncate:
+    case Op::rename_exchange:
+    case Op::write:
+    case Op::write_extend:
+    case Op::copy_range:
+    case Op::allocate:
+    case Op::punch:
+    case Op::setxattr:
+    case Op::removexattr: return true;
+    default: return false;
+  }
+}
+
+bool same_change(const Call& a, const Call& b) {
+  if (a.op != b.op || !sets_something(a.op)) return false;
+  if (a.op == Op::rename_exchange)
+    return (a.slot == b.slot && a.to == b.to) || (a.slot == b.to && a.to == b.slot);
+  // Pages are allocated and freed, and bytes in them written to zero.
+  if (a.op == Op::allocate || a.op == Op::punch)
+    return a.object == b.object && a.offset / kPage <= (b.offset + b.length - 1) / kPage &&
+           b.offset / kPage <= (a.offset + a.length - 1) / kPage;
+  const auto change = [](const Call& c) {
+    return std::tie(c.object, c.other, c.offset, c.target, c.length, c.value, c.content);
+  };
+  return change(a) == change(b);
 }
 
 }  // namespace scalefs::matrix

@@ -39,6 +39,7 @@ std::string cell_name(Op a, Op b) { return fmt::format("{},{}", op_name(a), op_n
 
 bool Matrix::wanted(Op a, Op b) const {
   if (options_.names && !(takes_names(a) && takes_names(b))) return false;
+  if (options_.twice && !(a == b && sets_something(a))) return false;
   return options_.only.empty() || options_.only == cell_name(a, b);
 }
 
@@ -55,15 +56,19 @@ void Matrix::run_cell(Op a, Op b) {
   const std::string name = cell_name(a, b);
   for (uint64_t i = 0; i < options_.attempts_a_cell && cell.changing < options_.cases_a_cell; ++i) {
     Random random(siphash24(HashKey{options_.seed, i}, name));
-    const State state = make_state(random);
+    State state = make_state(random);
+    if (options_.durable) state.world.keep_promises();
+    if (state.synced) state.world.sync();
     const auto first = make_call(random, a, state);
-    const auto second = make_call(random, b, state);
+    auto second = make_call(random, b, state);
     if (!first || !second) continue;
+    if (options_.twice) second = first;
     if (!seen.insert(text_of(*first) + text_of(*second) + state.world.state()).second) continue;
     const Verdict verdict = judge(state.world, *first, *second);
     if (verdict.undecided) continue;
     ++cell.judged;
     if (!verdict.commutes) continue;
+    if (!options_.twice && verdict.changes && same_change(*first, *second)) continue;
     // Cases that change nothing are half as many at most.
     if (!verdict.changes && (cell.commuting - cell.changing) * 2 >= options_.cases_a_cell) continue;
     ++cell.commuting;
@@ -113,7 +118,7 @@ void Matrix::run_case(Cell& cell, const State& state, const Call& a, const Call&
 
 std::vector<Matrix::Seen> Matrix::run_once(const State& state, const Call& a, const Call& b,
                                            const Verdict& verdict, bool a_first) {
-  rig_.build(state.script, state.made);
+  rig_.build(state.script, state.made, state.synced);
   rig_.warm(state.warmed, state.freshen, a, b);
   record::clear();
   Answer got[2];

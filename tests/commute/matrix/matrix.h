@@ -13,7 +13,7 @@
 
 namespace scalefs::matrix {
 
-// Counts of a pair of calls, or of several. A case conflicts when it shared a written line each time it
+// Counts of a pair of calls, each in one way of making it, or of several. A case conflicts when it shared a written line each time it
 // was run; one that did so now and then (refills, epochs, colliding ways) is transient.
 struct Cell {
   uint64_t judged = 0;       // pairs that the reference file system ruled on
@@ -45,6 +45,8 @@ struct MatrixOptions {
   uint64_t attempts_a_cell = 400;
   std::string only;  // "create,unlink": this cell alone
   bool names = false;  // the calls that take names alone
+  bool twice = false;  // one change made by both calls (same_change), which else is left out
+  bool durable = false;  // judged as on a disk (World::keep_promises)
 };
 
 std::string cell_name(Op a, Op b);
@@ -58,6 +60,8 @@ class Matrix {
 
   // Those that were wanted, in order of the table.
   std::vector<std::pair<std::string, Cell>> cells() const;
+  // The same, a cell a pair of calls whatever their ways (call_name).
+  std::map<std::string, Cell> calls() const;
   Cell total() const;
   // Most cases first.
   std::vector<Sharing> sharings();

@@ -102,15 +102,34 @@ std::vector<Sharing> Matrix::sharings() {
   return list;
 }
 
+std::map<std::string, Cell> Matrix::calls() const {
+  std::map<std::string, Cell> calls;
+  for (size_t a = 0; a < kOps; ++a)
+    for (size_t b = a; b < kOps; ++b) {
+      if (!wanted(static_cast<Op>(a), static_cast<Op>(b))) continue;
+      std::string first = call_name(static_cast<Op>(a));
+      std::string second = call_name(static_cast<Op>(b));
+      if (second < first) first.swap(second);
+      calls[first + "," + second] += cells_[a][b];
+    }
+  return calls;
+}
+
 std::string Matrix::totals() const {
   const Cell sum = total();
-  size_t worse = 0;
-  for (const auto& [name, c] : cells()) worse += c.changing_conflicting * 50 > c.changing;
+  const auto worse = [](const auto& of) {
+    return std::count_if(of.begin(), of.end(), [](const auto& named) {
+      return named.second.changing_conflicting * 50 > named.second.changing;
+    });
+  };
+  const auto all = cells();
+  const auto by_call = calls();
   return fmt::format(
-      "{} commuting cases of {} pairs of calls: {} share a written line, {} excused, {} now and then\n"
-      "{} of them change state: {} share a written line, {} free; {} pairs under 98 %\n",
-      sum.commuting, cells().size(), sum.conflicting, sum.excused, sum.transient, sum.changing,
-      sum.changing_conflicting, free_share(sum.changing_conflicting, sum.changing), worse);
+      "{} commuting cases: {} share a written line, {} excused, {} now and then\n"
+      "{} of them change state: {} share a written line, {} free\n"
+      "{} pairs of calls, {} under 98 %; by the ways of making them {} pairs, {} under 98 %\n",
+      sum.commuting, sum.conflicting, sum.excused, sum.transient, sum.changing, sum.changing_conflicting,
+      free_share(sum.changing_conflicting, sum.changing), by_call.size(), worse(by_call), all.size(), worse(all));
 }
 
 std::string Matrix::table() {

@@ -143,7 +143,7 @@ void Rig::warm_core(int core) {
   }
 }
 
-void Rig::build(const std::vector<Call>& script, const std::string& made) {
+void Rig::build(const std::vector<Call>& script, const std::string& made, bool synced) {
   record::run_on(kBuilder, [&] {
     if (++cases_ % kCasesACommit == 0) settle();
     for (int i = 0; i < 3 && volume_->step_maintenance(); ++i) {
@@ -153,6 +153,7 @@ void Rig::build(const std::vector<Call>& script, const std::string& made) {
       const Answer got = run_plain(script[i], made[i]);
       SCALEFS_CHECK(got.error == 0);
     }
+    if (synced) SCALEFS_CHECK(volume_->sync().ok());
   });
 }
 
@@ -212,7 +213,10 @@ void Rig::warm(const std::string& files, const std::vector<Call>& freshen, const
   // The cores know the objects from before the last readings; what the builder did has been folded since, as it is when
   // time passes.
   const int64_t before = clock_ += 1000;
+  set_wall_for_test(before);
+  content_.clear();
   record::run_on(kBuilder, [&] {
+    for (const Call* call : {&a, &b}) keep_content(*call);
     for (const Call& call : freshen) {
       set_wall_for_test(clock_ += 1000);
       (void)run_plain(call, '?');

@@ -43,8 +43,8 @@ class Rig {
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
-  // Builds the tree of `world` as `script` made it there (same calls, same labels).
-  void build(const std::vector<Call>& script, const std::string& made);
+  // Builds the tree of `world` as `script` made it there (same calls, same labels), and syncs the volume or does not.
+  void build(const std::vector<Call>& script, const std::string& made, bool synced);
   // The calls of `freshen` (reads, which set access times, later than all that follows here); then makes the
   // objects of a case known to both cores, the first of which will make the call `a`, the second `b`.
   void warm(const std::string& files, const std::vector<Call>& freshen, const Call& a,
@@ -79,6 +79,7 @@ class Rig {
   void rehearse_attributes(const Call& call);
   void rehearse_data(const Call& call);
   bool is_mapped(MnodeNo file, uint64_t offset, uint64_t length);
+  void keep_content(const Call& call);
   void rewrite(MnodeNo file, uint64_t offset, uint64_t length);
   MnodeNo dir(int index) const { return labels_.at("pqse"[index]); }
   std::string name_of(const Slot& slot) const;
@@ -90,6 +91,7 @@ class Rig {
   std::map<char, MnodeNo> labels_;
   std::map<uint64_t, uint64_t> lookups_;  // to forget at the end
   std::vector<std::string> names_;
+  std::map<uint64_t, std::vector<std::byte>> content_;  // of files that the case's calls write into
   MnodeNo private_dir_[2];
   int64_t clock_ = 10'000'000'000;
   int64_t now_ = 0;  // the clock while a pair runs

@@ -17,10 +17,6 @@ constexpr uint64_t kCasesACanary = 4;  // now and then
 
 Atomic<uint64_t> canary_counter{0};
 
-std::string time_text(int64_t ns, int64_t now) {
-  return ns == now ? "now" : ns == kExplicit ? "set" : "old";
-}
-
 }  // namespace
 
 Rig::Prepared Rig::prepare(const Call& c) {
@@ -39,10 +35,11 @@ Rig::Prepared Rig::prepare(const Call& c) {
   p.target = c.target;
   p.length = c.length;
   p.value = c.value;
+  p.content = c.content;
   SCALEFS_CHECK(c.length <= kBufferBytes || c.op == Op::allocate || c.op == Op::punch);
   p.buffer.assign(std::max<size_t>(c.length, 1), static_cast<std::byte>(c.value));
   if (c.op == Op::setxattr) {
-    const std::string value = "value";
+    const std::string value = xattr_value(c);
     p.buffer.assign(reinterpret_cast<const std::byte*>(value.data()),
                     reinterpret_cast<const std::byte*>(value.data()) + value.size());
   }
@@ -75,7 +72,7 @@ void Rig::perform(const Prepared& p, Raw* raw) {
     case Op::chmod: change.mode = p.value; return attr(fs.setattr(p.object, change));
     case Op::chown: change.uid = change.gid = p.value; return attr(fs.setattr(p.object, change));
     case Op::utimes:
-      change.atime_ns = change.mtime_ns = kExplicit;
+      change.atime_ns = change.mtime_ns = kExplicit + p.content;
       return attr(fs.setattr(p.object, change));
     case Op::truncate: change.size = p.length; return attr(fs.setattr(p.object, change));
     case Op::create: return entry(fs.create(p.dir, p.name, 0644, false, caller));

@@ -18,6 +18,7 @@ struct Rig::Prepared {
   std::string name, to_name, xattr;
   uint64_t offset, target, length;
   uint32_t value;
+  uint32_t content;
   std::vector<std::byte> buffer;
 };
 

@@ -16,7 +16,6 @@ using testing::ModelNode;
 namespace {
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
-std::string time_text(int64_t ns) { return ns == kNow ? "now" : ns == kExplicit ? "set" : "old"; }
 Answer failed(int error) { return {error, {}, {}}; }
 }  // namespace
 
@@ -31,12 +30,40 @@ const char* op_name(Op op) {
   return names[static_cast<size_t>(op)];
 }
 
+const char* call_name(Op op) {
+  switch (op) {
+    case Op::chmod:
+    case Op::chown:
+    case Op::utimes:
+    case Op::truncate: return "setattr";
+    case Op::create:
+    case Op::create_exclusive: return "create";
+    case Op::rename:
+    case Op::rename_exchange:
+    case Op::rename_noreplace: return "rename";
+    case Op::write:
+    case Op::write_extend:
+    case Op::append: return "write";
+    case Op::allocate:
+    case Op::punch: return "fallocate";
+    default: return op_name(op);
+  }
+}
+
 std::string text_of(const Call& c) {
   return fmt::format(
-      "{}(slot {}/{} to {}/{} object {} other {} offset {} target {} length {} value {})",
+      "{}(slot {}/{} to {}/{} object {} other {} offset {} target {} length {} value {} content {})",
       op_name(c.op), c.slot.dir, c.slot.name, c.to.dir, c.to.name, c.object ? c.object : '-',
-      c.other ? c.other : '-', c.offset, c.target, c.length, c.value);
+      c.other ? c.other : '-', c.offset, c.target, c.length, c.value, c.content);
 }
+
+std::string time_text(int64_t ns, int64_t now) {
+  if (ns == now) return "now";
+  const int64_t content = ns - kExplicit;
+  return content >= 0 && content < kContents ? fmt::format("set {}", content) : "old";
+}
+
+std::string xattr_value(const Call& call) { return fmt::format("value {}", call.content); }
 
 std::string slot_name(int name) { return std::string(1, static_cast<char>('x' + name)); }
 
@@ -88,7 +115,7 @@ std::string World::attr_text(ModelId id, bool full) const {
   const size_t size = n.is_dir() ? 0 : n.data.size();
   std::string text = fmt::format(
       "{} mode {:o} owner {}:{} links {} rdev {} size {} mtime {} ctime {}", label_of(id), n.mode,
-      n.uid, n.gid, n.nlink, n.rdev, size, time_text(n.mtime), time_text(n.ctime));
+      n.uid, n.gid, n.nlink, n.rdev, size, time_text(n.mtime, kNow), time_text(n.ctime, kNow));
   if (full) {
     const auto atime = atime_.find(id);
     text += fmt::format(" blocks {}{} atime {}", n.mapped.size(), n.mapping_known ? "" : "?",
@@ -121,8 +148,29 @@ Answer World::rename(const Call& call) {
                     : call.op == Op::rename_exchange ? testing::ModelRename::exchange
                                                      : testing::ModelRename::no_replace;
   ModelId whiteout = 0;
-  return failed(fs_.rename(directory(call.slot), slot_name(call.slot.name), directory(call.to),
-                           slot_name(call.to.name), mode, &whiteout));
+  const ModelId moved = at(call.slot);
+  const ModelId replaced = at(call.to);
+  const int error = fs_.rename(directory(call.slot), slot_name(call.slot.name), directory(call.to),
+                               slot_name(call.to.name), mode, &whiteout);
+  if (error == 0 && replaced != 0 && replaced != moved) {
+    promise(moved);
+    if (mode == testing::ModelRename::exchange) promise(replaced);
+  }
+  return failed(error);
+}
+
+void World::promise(ModelId id) {
+  if (keeps_promises_ && fs_.node(id).is_file()) promised_[id] = fs_.node(id).data;
+}
+
+void World::sync() {
+  for (const auto& [id, node] : fs_.nodes())
+    if (node.is_file()) durable_[id] = node.mapped;
+}
+
+void World::rewrite(ModelId id, uint64_t offset, uint64_t length) {
+  if (!keeps_promises_) return;
+  for (uint64_t at = offset / kPage; at * kPage < offset + length; ++at) rewritten_ += durable_[id].erase(at);
 }
 
 Answer World::setattr(const Call& call) {
@@ -138,8 +186,7 @@ Answer World::setattr(const Call& call) {
   if (call.op == Op::chmod) node.mode = (node.mode & S_IFMT) | call.value;
   if (call.op == Op::chown) node.uid = node.gid = call.value;
   if (call.op == Op::utimes) {
-    node.mtime = kExplicit;
-    atime_[id] = kExplicit;
+    node.mtime = atime_[id] = kExplicit + call.content;
   }
   return entry(id);
 }
@@ -174,10 +221,12 @@ Answer World::data(const Call& call) {
     case Op::write:
     case Op::write_extend:
       fs_.write(id, call.offset, bytes);
+      rewrite(id, call.offset, call.length);
       return both(fmt::format("{}", call.length));
     case Op::append: {
       const size_t at = fs_.node(id).data.size();
       fs_.write(id, at, bytes);
+      rewrite(id, at, call.length);
       return both(fmt::format("{}", at));
     }
     case Op::allocate: {
@@ -187,12 +236,16 @@ Answer World::data(const Call& call) {
       for (uint64_t at = call.offset / kPage; at * kPage < call.offset + call.length; ++at)
         all = all && node.mapped.count(at) != 0;
       fs_.allocate(id, call.offset, call.length, false, false);
+      for (uint64_t at = call.offset / kPage; at * kPage < call.offset + call.length; ++at)
+        node.mapped.insert(at);
       node.mapping_known = all;
       node.mtime = node.ctime = fs_.time();
       return {};
     }
     case Op::punch:
       fs_.punch(id, call.offset, call.length);
+      for (const uint64_t at : {call.offset, call.offset + call.length})
+        if (at % kPage != 0 || call.length < kPage) rewrite(id, at / kPage * kPage, 1);
       fs_.node(id).mtime = fs_.node(id).ctime = fs_.time();
       return {};
     case Op::copy_range: {
@@ -200,6 +253,7 @@ Answer World::data(const Call& call) {
       const ModelId target = id_of(call.other);
       if (!copied.empty()) {
         fs_.write(target, call.target, copied);
+        rewrite(target, call.target, copied.size());
         touch_atime(id);
       }
       return both(fmt::format("{}", copied.size()));
@@ -224,7 +278,7 @@ Answer World::xattr(const Call& call) {
       return {0, names, names};
     }
     case Op::setxattr:
-      node.xattrs[name] = "value";
+      node.xattrs[name] = xattr_value(call);
       node.ctime = fs_.time();
       return {};
     default:
@@ -288,7 +342,7 @@ Answer World::run(const Call& call, char made) {
         mapped += node.mapped.size();
         undecided_ |= !node.mapping_known;
       }
-      return {0, fmt::format("{} objects {} blocks", fs_.nodes().size(), mapped), ""};
+      return {0, fmt::format("{} objects {} blocks", fs_.nodes().size(), mapped + rewritten_), ""};
     }
     case Op::getxattr:
     case Op::setxattr:
@@ -307,6 +361,8 @@ std::string World::state() const {
     for (const uint64_t page : node.mapped) line += fmt::format(" {}", page);
     lines.push_back(line + " " + node.data);
   }
+  for (const auto& [id, content] : promised_)
+    lines.push_back("promised " + label_of(id) + " " + content);
   std::sort(lines.begin(), lines.end());
   std::string all;
   for (const std::string& line : lines) all += line + "\n";

@@ -26,6 +26,9 @@ TEST(Decided, TheReferenceSaysWhatWasDecidedByHand) {
     EXPECT_FALSE(verdict.undecided) << d.text;
     EXPECT_EQ(verdict.commutes, d.commutes) << d.text << ": " << d.why;
     EXPECT_EQ(verdict.changes, d.changes) << d.text << ": " << d.why;
+    World durable = d.world;
+    durable.keep_promises();
+    EXPECT_EQ(judge(durable, d.first, d.second).commutes, d.on_disk) << d.text << ": " << d.why;
     // In the other order of arguments too.
     EXPECT_EQ(judge(d.world, d.second, d.first).commutes, d.commutes) << d.text;
   }

@@ -52,8 +52,7 @@ std::string open_list(const Matrix& matrix) {
   std::string text =
       "# Pairs of calls that share lines still, and in how many commuting cases of the usual slice: pair |\n"
       "# cases. Numbers may only fall; one that is too large fails as well (a run writes this file as it\n"
-      "# ought to be to the build folder). The list must become empty: from then on at most one changing\n"
-      "# case in a thousand may conflict, and each of those is an exception.\n";
+      "# ought to be to the build folder). The list must become empty.\n";
   for (const auto& [name, cell] : matrix.cells())
     if (cell.open() > 0) text += fmt::format("{} | {}\n", name, cell.open());
   return text;
@@ -93,14 +92,15 @@ void check_open(Matrix& matrix, const OpenCells& open, const Exceptions& excepti
       EXPECT_GE(cell.open(), least) << name << ": better than open_" << slice.name
                                     << ".txt says; put " << cell.open() << " there";
     }
-    if (open.empty()) {
-      EXPECT_LE(cell.changing_conflicting * 50, cell.changing) << name;
-    }
   }
+}
+
+// Of the cases that change the state, and whatever is listed or excused: 99.9 % of all, 98 % of each pair of calls.
+void check_shares(const Matrix& matrix) {
   const Cell total = matrix.total();
-  if (run.whole && open.empty()) {
-    EXPECT_LE(total.changing_conflicting * 1000, total.changing) << matrix.totals();
-  }
+  EXPECT_LE(total.changing_conflicting * 1000, total.changing) << matrix.totals();
+  for (const auto& [name, cell] : matrix.calls())
+    EXPECT_LE(cell.changing_conflicting * 50, cell.changing) << name;
 }
 
 void check_floors(const Matrix& matrix, const Slice& slice) {
@@ -119,7 +119,8 @@ void run_matrix(const Slice& slice) {
   Exceptions exceptions(kLists + "exceptions.txt", slice.name, &why);
   const OpenCells open(kLists + "open_" + slice.name + ".txt", &why);
   ASSERT_EQ(why, "");
-  const Run run(slice);
+  Run run(slice);
+  run.options.durable = slice.kind == VolumeKind::disk;
   Rig rig(slice.kind);
   Matrix matrix(rig, run.options);
   matrix.run();
@@ -132,6 +133,7 @@ void run_matrix(const Slice& slice) {
   for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
   check_open(matrix, open, exceptions, slice, run);
   if (!run.whole) return;
+  check_shares(matrix);
   check_floors(matrix, slice);
   for (const Exception& e : exceptions.entries())
     EXPECT_NE(e.cases, 0u) << "an exception that occurs no more: " << e.first << " | " << e.second;
@@ -179,6 +181,22 @@ TEST(Matrix, OneBucket) {
   matrix.run();
   write_file(std::string(SCALEFS_BIN_DIR) + "/commute_one_bucket.txt", matrix.table());
   std::printf("names in one bucket: %s", matrix.totals().c_str());
+  for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
+  EXPECT_GT(matrix.total().commuting, matrix.cells().size());
+}
+
+// One change made twice at once commutes, and both calls write it: which came first, and so whose record must be
+// the later one, nobody can know who does not look. Told, not limited.
+TEST(Matrix, SameChangeTwice) {
+  MatrixOptions options;
+  options.twice = true;
+  options.cases_a_cell = testing::count_from("SCALEFS_COMMUTE_CASES", 20);
+  options.attempts_a_cell = options.cases_a_cell * 8 + 40;
+  Rig rig(VolumeKind::memory);
+  Matrix matrix(rig, options);
+  matrix.run();
+  write_file(std::string(SCALEFS_BIN_DIR) + "/commute_same_change.txt", matrix.table());
+  std::printf("the same change twice: %s", matrix.totals().c_str());
   for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
   EXPECT_GT(matrix.total().commuting, matrix.cells().size());
 }
