@@ -3,6 +3,18 @@
 include(GNUInstallDirs)
 find_package(PkgConfig REQUIRED)
 
+# The allocator of the daemon, of what is measured, and of tests; the sanitizers bring one of their own.
+if(NOT SCALEFS_SANITIZE)
+  pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+endif()
+function(scalefs_use_jemalloc target)
+  if(NOT SCALEFS_SANITIZE)
+    # Needed even where nothing names a symbol of it.
+    target_link_options(${target} PRIVATE LINKER:--no-as-needed)
+    target_link_libraries(${target} PRIVATE PkgConfig::JEMALLOC)
+  endif()
+endfunction()
+
 if(SCALEFS_TOOLS)
   # tools/: <x>_main.cc are thin mains, all else is the library scalefs_tools.
   file(GLOB tools_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.cc)
@@ -62,13 +74,7 @@ if(SCALEFS_TOOLS)
   if(EXISTS ${CMAKE_SOURCE_DIR}/fuse/main.cc AND fuse_sources)
     add_executable(scalefs fuse/main.cc)
     target_link_libraries(scalefs PRIVATE scalefs_fuse)
-    # The sanitizers bring an allocator of their own.
-    if(NOT SCALEFS_SANITIZE)
-      pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
-      # Needed even where nothing names a symbol of it.
-      target_link_options(scalefs PRIVATE LINKER:--no-as-needed)
-      target_link_libraries(scalefs PRIVATE PkgConfig::JEMALLOC)
-    endif()
+    scalefs_use_jemalloc(scalefs)
     install(TARGETS scalefs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     # mount(8) looks for mount.<type>, and mount.fuse3 for the name after "fuse.".
     foreach(link mount.scalefs mount.fuse.scalefs)
@@ -92,12 +98,7 @@ if(SCALEFS_BENCH)
     add_executable(scalefs-microbench ${bench_sources})
     target_link_libraries(scalefs-microbench PRIVATE
       scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
-    if(NOT SCALEFS_SANITIZE)
-      # The allocator that the daemon has.
-      pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
-      target_link_options(scalefs-microbench PRIVATE LINKER:--no-as-needed)
-      target_link_libraries(scalefs-microbench PRIVATE PkgConfig::JEMALLOC)
-    endif()
+    scalefs_use_jemalloc(scalefs-microbench)
   endif()
 endif()
 

@@ -141,6 +141,8 @@ function(scalefs_test_executable label room)
   target_link_libraries(${target} PRIVATE
     ${library} scalefs_test_support${variant} GTest::gtest_main)
   if(NOT variant STREQUAL "_record")
+    # Images of volumes are made and dropped by the thousand, which libc's allocator gives back to the system each time.
+    scalefs_use_jemalloc(${target})
     target_link_libraries(${target} PRIVATE scalefs_test_flags)
     scalefs_use_precompiled(${target} tests)
   endif()
