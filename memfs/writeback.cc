@@ -322,7 +322,7 @@ bool FileAccess::all_logged() const {
 bool FileAccess::has_unlogged() {
   MutexLock lock(node_.mutex_);
   if (node_.logged_size_.load(relaxed) < node_.size() || !node_.outstanding_.empty()) return true;
-  const auto is_open = [this](Leaf& leaf) {
+  const auto is_open = [](Leaf& leaf) {
     for (uint64_t page = leaf.begin; page < leaf.end; ++page) {
       if (leaf.is_head() && !leaf.slot(page).has(PageSlot::kOpen)) continue;
       SpinLock slot_lock(leaf.slot(page).lock);
