@@ -234,8 +234,12 @@ Attr MemFs::Impl::answer(const Mnode& mnode, int64_t ctime_ns) const {
   return attr;
 }
 
-Attr MemFs::Impl::answer_own(const Mnode& mnode) const {
-  return attributes_of(mnode, deltas.read_own(mnode));
+// The thread may have come to another core since it gave the times.
+Attr MemFs::Impl::answer_own(const Mnode& mnode, int64_t now_ns) const {
+  Attr attr = attributes_of(mnode, deltas.read_own(mnode));
+  attr.mtime_ns = std::max(attr.mtime_ns, now_ns);
+  attr.ctime_ns = std::max(attr.ctime_ns, now_ns);
+  return attr;
 }
 
 void MemFs::Impl::touch_atime(Mnode& mnode) {
@@ -296,7 +300,7 @@ Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {
                                change.atime_ns || change.mtime_ns || change.ctime_ns;
   // Acquire: pairs with publish_mode.
   if (!explicit_change && !(change.kill_suid_sgid && mnode->set_id.load(acquire)))
-    return change.size ? impl.answer_own(*mnode) : impl.attributes(*mnode);
+    return change.size ? impl.answer_own(*mnode, now) : impl.attributes(*mnode);
 
   if (change.mode) SCALEFS_TRY_VOID(load_xattrs(impl, *mnode));
   const int64_t ctime =

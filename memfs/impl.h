@@ -79,8 +79,8 @@ struct MemFs::Impl {
   // The same after a call that gave the object this ctime, which is the answer's: reads no line that others write who
   // change the ctime alone.
   Attr answer(const Mnode& mnode, int64_t ctime_ns) const;
-  // The same where the call gave mtime and ctime, to a file: what others write into it is not met either.
-  Attr answer_own(const Mnode& mnode) const;
+  // The same where the call gave a file both mtime and ctime: what others write into it is not met either.
+  Attr answer_own(const Mnode& mnode, int64_t now_ns) const;
   // atime after a read, by relatime or strictatime. Logged later (log_attributes).
   void touch_atime(Mnode& mnode);
   // Drops set-user-id and set-group-id bits as a write does, when they are there. Logs a SetAttrOp;

@@ -170,35 +170,32 @@ TEST(MatrixCanary, WithoutOneNothingConflicts) {
   EXPECT_EQ(cell.conflicting, 0u);
 }
 
-// Names that meet in one bucket of their directory share its lock and its list: told, not limited.
-TEST(Matrix, OneBucket) {
-  MatrixOptions options;
-  options.names = true;
+// A matrix whose sharing is told and not limited.
+void tell(MatrixOptions options, Names names, const std::string& file, const char* what) {
   options.cases_a_cell = testing::count_from("SCALEFS_COMMUTE_CASES", 20);
   options.attempts_a_cell = options.cases_a_cell * 8 + 40;
-  Rig rig(VolumeKind::memory, Names::together);
+  Rig rig(VolumeKind::memory, names);
   Matrix matrix(rig, options);
   matrix.run();
-  write_file(std::string(SCALEFS_BIN_DIR) + "/commute_one_bucket.txt", matrix.table());
-  std::printf("names in one bucket: %s", matrix.totals().c_str());
+  write_file(std::string(SCALEFS_BIN_DIR) + "/" + file, matrix.table());
+  std::printf("%s: %s", what, matrix.totals().c_str());
   for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
   EXPECT_GT(matrix.total().commuting, matrix.cells().size());
 }
 
+// Names that meet in one bucket of their directory share its lock and its list.
+TEST(Matrix, OneBucket) {
+  MatrixOptions options;
+  options.names = true;
+  tell(options, Names::together, "commute_one_bucket.txt", "names in one bucket");
+}
+
 // One change made twice at once commutes, and both calls write it: which came first, and so whose record must be
-// the later one, nobody can know who does not look. Told, not limited.
+// the later one, nobody can know who does not look.
 TEST(Matrix, SameChangeTwice) {
   MatrixOptions options;
   options.twice = true;
-  options.cases_a_cell = testing::count_from("SCALEFS_COMMUTE_CASES", 20);
-  options.attempts_a_cell = options.cases_a_cell * 8 + 40;
-  Rig rig(VolumeKind::memory);
-  Matrix matrix(rig, options);
-  matrix.run();
-  write_file(std::string(SCALEFS_BIN_DIR) + "/commute_same_change.txt", matrix.table());
-  std::printf("the same change twice: %s", matrix.totals().c_str());
-  for (const std::string& difference : matrix.differences()) ADD_FAILURE() << difference;
-  EXPECT_GT(matrix.total().commuting, matrix.cells().size());
+  tell(options, Names::apart, "commute_same_change.txt", "the same change twice");
 }
 
 TEST(Matrix, Memory) { run_matrix({VolumeKind::memory, "memory", 50}); }
