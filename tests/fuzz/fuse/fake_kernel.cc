@@ -194,16 +194,26 @@ void FakeKernel::give(uint64_t node) {
   if (std::ranges::find(nodes_, node) == nodes_.end()) nodes_.push_back(node);
 }
 
+// How much of it is there. A reply by the thread of syncs may be half written at the moment; the kernel would see it whole.
+size_t FakeKernel::read_written(uint64_t offset, std::span<std::byte> to) const {
+  constexpr int kLooks = 100'000;
+  ssize_t got = 0;
+  for (int i = 0; i < kLooks; ++i) {
+    got = ::pread(channel_, to.data(), to.size(), static_cast<off_t>(offset));
+    if (got == static_cast<ssize_t>(to.size()) || (got == 0 && offset == read_)) break;
+    std::this_thread::yield();
+  }
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
 void FakeKernel::collect() {
   for (;;) {
     fuse_out_header header;
-    const ssize_t got = ::pread(channel_, &header, sizeof header, static_cast<off_t>(read_));
+    const size_t got = read_written(read_, std::as_writable_bytes(std::span(&header, 1)));
     if (got == 0) return;
     require(got == sizeof header && header.len >= sizeof header, "a reply without a header");
     std::vector<std::byte> payload(header.len - sizeof header);
-    const ssize_t rest = ::pread(channel_, payload.data(), payload.size(),
-                                 static_cast<off_t>(read_ + sizeof header));
-    require(rest == static_cast<ssize_t>(payload.size()), "a reply shorter than it says");
+    require(read_written(read_ + sizeof header, payload) == payload.size(), "a reply shorter than it says");
     read_ += header.len;
     reply(header, payload);
   }

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "diskfs/overlay_device.h"
@@ -41,6 +42,7 @@ class FakeKernel {
   };
   void clamp_forgets(uint32_t opcode, uint64_t node, std::vector<uint8_t>& body);
   uint64_t take_lookups(uint64_t node, uint64_t wanted);
+  size_t read_written(uint64_t offset, std::span<std::byte> to) const;
   void collect();
   void reply(const fuse_out_header& header, ConstBytes payload);
   void give(uint64_t node);
