@@ -212,6 +212,11 @@ Result<Next> commit(Rename& r, Prepared& p, NameItem** removed) {
   const NameValue replaced =
       r.replaced ? NameValue(r.replaced->number, r.replaced->type) : NameValue();
   if (targets.dead()) return Errno(ENOENT);
+  // A name of a damaged folder that tells another type than its object has would be looked up for ever.
+  const auto lies = [](NameValue name, NameValue object) {
+    return name && name.number() == object.number() && name.type() != object.type();
+  };
+  if (lies(means(source), moved) || lies(means(target), replaced)) return Errno(EUCLEAN);
   if (means(source) != moved || means(target) != replaced) return Next::again;
   if (r.kills() && r.impl.deltas.read_data(*r.replaced).entries != 0) return Errno(ENOTEMPTY);
 

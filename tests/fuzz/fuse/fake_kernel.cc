@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <thread>
 
+#include "base/clock.h"
 #include "fuse/wire.h"
 #include "tests/fuzz/support/base_image.h"
 #include "tests/fuzz/support/fuzzing.h"
@@ -198,13 +198,14 @@ void FakeKernel::give(uint64_t node) {
 // How much of it is there. A reply by the thread of syncs may be half written at the moment; the kernel would see it whole.
 size_t FakeKernel::read_written(uint64_t offset, std::span<std::byte> to) const {
   // That thread may have lost its processor.
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  constexpr uint64_t kPatienceMs = 20'000;
+  const uint64_t until = monotonic_ms() + kPatienceMs;
   ssize_t got = 0;
   do {
     got = ::pread(channel_, to.data(), to.size(), static_cast<off_t>(offset));
     if (got == static_cast<ssize_t>(to.size()) || (got == 0 && offset == read_)) break;
     std::this_thread::yield();
-  } while (std::chrono::steady_clock::now() < until);
+  } while (monotonic_ms() < until);
   return got < 0 ? 0 : static_cast<size_t>(got);
 }
 
