@@ -54,7 +54,9 @@ void FileAccess::note_open(uint64_t page, PageSlot& slot) {
       slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kOpen), release);
   }
   PageMark& mark = node_.tree_.mark(page);
-  const bool tail = open && mark.end.load(relaxed) % kBlockBytes != 0;
+  const uint64_t end = mark.end.load(relaxed);
+  // 0: the file may end here all the same, by a truncation.
+  const bool tail = open && (end != 0 ? end != kBlockBytes : node_.rest_size_.load(acquire) >> kBlockShift == page);
   if (tail == mark.has(PageMark::kTailOpen)) return;
   if (tail)
     mark.state.fetch_or(PageMark::kTailOpen, relaxed);

@@ -66,8 +66,8 @@ struct alignas(64) PageMark {
   static constexpr uint8_t kInBase = 8;  // the file's base count has it, for it was loaded
   static constexpr uint8_t kInside = 16;  // as the slot's, where other pages' ends told it
 
-  // Calls that extended the file ended inside the page, and it is kOpen: told here for truncate, which must not make the
-  // file longer in the log over bytes of its last page that the log has not. In a page that is extended just now late.
+  // A call that extended the file, or a truncation, has ended inside the page, and it is kOpen: told here for truncate,
+  // which must not make the file longer in the log over bytes of its last page that the log has not.
   static constexpr uint8_t kTailOpen = 32;
 
   Atomic<uint8_t> state{0};

@@ -89,6 +89,14 @@ TEST(CrashExplorer, RenamesOfDirectories) {
   explore_list(crash_scripts_of_directories(), step_of(7));
 }
 
+// A file made longer by a truncation ends in a page to which no write has extended it.
+TEST(CrashExplorer, TruncationOverAPageThatTheLogHasNot) {
+  for (const char* script :
+       {"create /n; truncate /n 5000; sync; write /n 4200 100; truncate /n 20000; commit",
+        "create /n; write /n 0 5000; sync; write /n 4200 100; truncate /n 20000; commit"})
+    EXPECT_EQ(Explorer({}).explore(script), "") << script;
+}
+
 // --- canaries
 
 void expect_found(CrashCanary canary) {
