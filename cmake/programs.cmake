@@ -58,9 +58,11 @@ if(SCALEFS_TOOLS)
     list(APPEND tools_programs ${program})
   endforeach()
 
-  # fuse/: main.cc is the daemon's, all else is the library scalefs_fuse.
+  # fuse/: main.cc is the daemon's, null_*.cc the one's that stores nothing, all else is the library scalefs_fuse.
   file(GLOB fuse_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuse/*.cc)
-  list(REMOVE_ITEM fuse_sources ${CMAKE_SOURCE_DIR}/fuse/main.cc)
+  set(null_sources ${fuse_sources})
+  list(FILTER null_sources INCLUDE REGEX "/null_[a-z_]+\\.cc$")
+  list(REMOVE_ITEM fuse_sources ${CMAKE_SOURCE_DIR}/fuse/main.cc ${null_sources})
   pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
   pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
   if(fuse_sources)
@@ -86,6 +88,14 @@ if(SCALEFS_TOOLS)
   endif()
 endif()
 
+# What a mount is measured against, not installed.
+if(SCALEFS_TOOLS AND SCALEFS_BENCH AND TARGET scalefs_fuse)
+  add_executable(scalefs-null ${null_sources})
+  target_link_libraries(scalefs-null PRIVATE scalefs_fuse)
+  scalefs_use_precompiled(scalefs-null engine)
+  scalefs_use_jemalloc(scalefs-null)
+endif()
+
 foreach(section 5 8)
   file(GLOB manual_pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.${section})
   install(FILES ${manual_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
@@ -100,6 +110,9 @@ if(SCALEFS_BENCH)
       scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
     scalefs_use_jemalloc(scalefs-microbench)
   endif()
+  # The calls of scripts/speed_rows.py: one source, no library.
+  add_executable(scalefs-calls ${CMAKE_SOURCE_DIR}/bench/calls_main.cc)
+  target_link_libraries(scalefs-calls PRIVATE scalefs_base scalefs_flags)
 endif()
 
 # Everything but tests and benchmarks: what a compiler's analysis of the sources needs.

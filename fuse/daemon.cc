@@ -128,18 +128,7 @@ bool Daemon::open_volume() {
 bool Daemon::mount() {
   operations_ = std::make_unique<Operations>(
       *volume_, Operations::Settings{.sync_names = options_.sync_names});
-  TransportOptions wanted;
-  wanted.mount_options = mount_options(options_, ::geteuid() == 0, volume_->read_only());
-  wanted.threads = options_.threads;
-  wanted.clone_fd = options_.clone_fd;
-  wanted.strict_open = options_.strict_open;
-  wanted.ring_depth = options_.queue_depth;
-  switch (options_.io_uring) {
-    case Options::IoUring::automatic: wanted.rings = TransportOptions::Rings::automatic; break;
-    case Options::IoUring::on: wanted.rings = TransportOptions::Rings::on; break;
-    case Options::IoUring::off: wanted.rings = TransportOptions::Rings::off; break;
-  }
-  wanted.debug = options_.debug;
+  TransportOptions wanted = transport_options(options_, ::geteuid() == 0, volume_->read_only());
   wanted.on_ready = [this] { startup_.ready(); };
   auto created = LibfuseTransport::create(*operations_, std::move(wanted));
   if (!created.ok()) return false;

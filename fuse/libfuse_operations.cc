@@ -19,8 +19,8 @@ namespace {
 // Stops the volume as a crash would; what ext4, xfs and f2fs call GOINGDOWN.
 constexpr unsigned kIoctlShutdown = _IOR('X', 125, uint32_t);
 
-Operations& operations_of(fuse_req_t request) {
-  return static_cast<LibfuseTransport*>(fuse_req_userdata(request))->operations();
+FileSystem& file_system_of(fuse_req_t request) {
+  return static_cast<LibfuseTransport*>(fuse_req_userdata(request))->file_system();
 }
 
 Context context_of(fuse_req_t request) {
@@ -31,18 +31,18 @@ Context context_of(fuse_req_t request) {
           .pid = context->pid};
 }
 
-// Calls `call(operations, responder)`. This is where memory that ran out becomes ENOMEM: while the
+// Calls `call(file_system, responder)`. This is where memory that ran out becomes ENOMEM: while the
 // exception unwinds, the Responder answers.
 template <class Call>
 void serve(fuse_req_t request, bool is_ioctl, Call&& call) {
-  Operations& operations = operations_of(request);
+  FileSystem& file_system = file_system_of(request);
   auto* reply = new (std::nothrow) LibfuseReply(request, is_ioctl);
   if (reply == nullptr) {
     fuse_reply_err(request, ENOMEM);
     return;
   }
   try {
-    call(operations, Responder(reply));
+    call(file_system, Responder(reply));
   } catch (const std::bad_alloc&) {
   }
 }
@@ -81,78 +81,78 @@ void on_init(void* transport, fuse_conn_info* connection) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.lookup(node(parent), name, std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.lookup(node(parent), name, std::move(reply)); });
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t ino, uint64_t count) {
-  serve(request, [&](Operations& ops, Responder reply) {
+  serve(request, [&](FileSystem& to, Responder reply) {
     reply.none();
-    ops.forget(node(ino), count);
+    to.forget(node(ino), count);
   });
 }
 
 void on_forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    for (size_t i = 0; i < count; ++i) ops.forget(node(forgets[i].ino), forgets[i].nlookup);
+  serve(request, [&](FileSystem& to, Responder reply) {
+    for (size_t i = 0; i < count; ++i) to.forget(node(forgets[i].ino), forgets[i].nlookup);
     reply.none();
   });
 }
 
 void on_getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.getattr(node(ino), std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.getattr(node(ino), std::move(reply)); });
 }
 
 void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* attr, int set, fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.setattr(context_of(request), node(ino), to_change(*attr, set), std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.setattr(context_of(request), node(ino), to_change(*attr, set), std::move(reply));
   });
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t ino) {
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.readlink(node(ino), std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.readlink(node(ino), std::move(reply)); });
 }
 
 void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.mknod(context_of(request), node(parent), name, mode, rdev, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.mknod(context_of(request), node(parent), name, mode, rdev, std::move(reply));
   });
 }
 
 void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.mkdir(context_of(request), node(parent), name, mode, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.mkdir(context_of(request), node(parent), name, mode, std::move(reply));
   });
 }
 
 void on_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.unlink(node(parent), name, std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.unlink(node(parent), name, std::move(reply)); });
 }
 
 void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.rmdir(node(parent), name, std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.rmdir(node(parent), name, std::move(reply)); });
 }
 
 void on_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.symlink(context_of(request), target, node(parent), name, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.symlink(context_of(request), target, node(parent), name, std::move(reply));
   });
 }
 
 void on_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
                const char* new_name, unsigned flags) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.rename(context_of(request), node(parent), name, node(new_parent), new_name, flags,
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.rename(context_of(request), node(parent), name, node(new_parent), new_name, flags,
                std::move(reply));
   });
 }
 
 void on_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.link(node(ino), node(parent), name, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.link(node(ino), node(parent), name, std::move(reply));
   });
 }
 
@@ -167,8 +167,8 @@ bool declines_open(fuse_req_t request) {
 
 void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
   if (declines_open(request)) return;
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.open(node(ino), static_cast<uint32_t>(info->flags), current_open_kills_set_id(),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.open(node(ino), static_cast<uint32_t>(info->flags), current_open_kills_set_id(),
              std::move(reply));
   });
 }
@@ -176,15 +176,15 @@ void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
 void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
                fuse_file_info* info) {
   if (declines_open(request)) return;
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.create(context_of(request), node(parent), name, mode, static_cast<uint32_t>(info->flags),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.create(context_of(request), node(parent), name, mode, static_cast<uint32_t>(info->flags),
                std::move(reply));
   });
 }
 
 void on_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.read(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(), std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.read(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(), std::move(reply));
   });
 }
 
@@ -192,8 +192,8 @@ void on_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse
 // not opened for direct I/O by our reply to OPEN, which never asks for that.
 void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, size_t size, off_t offset,
               fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.write(node(ino), static_cast<uint64_t>(offset), std::as_bytes(std::span(bytes, size)),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.write(node(ino), static_cast<uint64_t>(offset), std::as_bytes(std::span(bytes, size)),
               current_write_kills_set_id(), std::move(reply));
   });
 }
@@ -205,81 +205,81 @@ void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
 }
 
 void on_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.fsync(node(ino), data_only != 0, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.fsync(node(ino), data_only != 0, std::move(reply));
   });
 }
 
 void on_opendir(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
   if (declines_open(request)) return;
   serve(request,
-        [&](Operations& ops, Responder reply) { ops.opendir(node(ino), std::move(reply)); });
+        [&](FileSystem& to, Responder reply) { to.opendir(node(ino), std::move(reply)); });
 }
 
 void on_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.readdir(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.readdir(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
                 std::move(reply));
   });
 }
 
 void on_readdirplus(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
                     fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.readdirplus(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.readdirplus(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
                     std::move(reply));
   });
 }
 
 void on_statfs(fuse_req_t request, fuse_ino_t) {
-  serve(request, [&](Operations& ops, Responder reply) { ops.statfs(std::move(reply)); });
+  serve(request, [&](FileSystem& to, Responder reply) { to.statfs(std::move(reply)); });
 }
 
 void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value,
                  size_t size, int flags) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags,
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags,
                  current_setxattr_kills_sgid(), std::move(reply));
   });
 }
 
 void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t size) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.getxattr(node(ino), name, size, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.getxattr(node(ino), name, size, std::move(reply));
   });
 }
 
 void on_listxattr(fuse_req_t request, fuse_ino_t ino, size_t size) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.listxattr(context_of(request), node(ino), size, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.listxattr(context_of(request), node(ino), size, std::move(reply));
   });
 }
 
 void on_removexattr(fuse_req_t request, fuse_ino_t ino, const char* name) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.removexattr(node(ino), name, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.removexattr(node(ino), name, std::move(reply));
   });
 }
 
 void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.fallocate(context_of(request), node(ino), mode, static_cast<uint64_t>(offset),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.fallocate(context_of(request), node(ino), mode, static_cast<uint64_t>(offset),
                   static_cast<uint64_t>(length), std::move(reply));
   });
 }
 
 void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.lseek(node(ino), static_cast<uint64_t>(offset), whence, std::move(reply));
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.lseek(node(ino), static_cast<uint64_t>(offset), whence, std::move(reply));
   });
 }
 
 void on_copy_file_range(fuse_req_t request, fuse_ino_t source, off_t source_offset,
                         fuse_file_info*, fuse_ino_t target, off_t target_offset, fuse_file_info*,
                         size_t length, int flags) {
-  serve(request, [&](Operations& ops, Responder reply) {
-    ops.copy_file_range(context_of(request), node(source), static_cast<uint64_t>(source_offset),
+  serve(request, [&](FileSystem& to, Responder reply) {
+    to.copy_file_range(context_of(request), node(source), static_cast<uint64_t>(source_offset),
                         node(target), static_cast<uint64_t>(target_offset), length, flags,
                         std::move(reply));
   });
@@ -296,17 +296,17 @@ bool read_shutdown_mode(int pid, const void* argument, uint32_t* mode) {
 void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argument,
               fuse_file_info*, unsigned, const void* input, size_t input_bytes,
               size_t output_bytes) {
-  serve(request, true, [&](Operations& ops, Responder reply) {
+  serve(request, true, [&](FileSystem& to, Responder reply) {
     if (command == kIoctlShutdown) {
       const Context context = context_of(request);
       uint32_t mode = 0;
       if (!read_shutdown_mode(context.pid, argument, &mode)) return reply.error(EFAULT);
-      return ops.shutdown(context, static_cast<ShutdownMode>(mode), std::move(reply));
+      return to.shutdown(context, static_cast<ShutdownMode>(mode), std::move(reply));
     }
     const IoctlCall call = {.command = command,
                             .input = {static_cast<const std::byte*>(input), input_bytes},
                             .output_bytes = output_bytes};
-    ops.ioctl(node(ino), call, std::move(reply));
+    to.ioctl(node(ino), call, std::move(reply));
   });
 }
 

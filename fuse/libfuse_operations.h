@@ -1,4 +1,4 @@
-// libfuse's table of low-level callbacks, each of which decodes its arguments and calls Operations.
+// libfuse's table of low-level callbacks, each of which decodes its arguments and calls the FileSystem.
 // The session's user data is the LibfuseTransport.
 #pragma once
 

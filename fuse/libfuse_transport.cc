@@ -49,14 +49,14 @@ void forward_log(enum fuse_log_level level, const char* format, va_list argument
 
 }  // namespace
 
-LibfuseTransport::LibfuseTransport(Operations& operations, TransportOptions options)
-    : operations_(operations), options_(std::move(options)) {}
+LibfuseTransport::LibfuseTransport(FileSystem& file_system, TransportOptions options)
+    : file_system_(file_system), options_(std::move(options)) {}
 
-Result<std::unique_ptr<LibfuseTransport>> LibfuseTransport::create(Operations& operations,
+Result<std::unique_ptr<LibfuseTransport>> LibfuseTransport::create(FileSystem& file_system,
                                                                    TransportOptions options) {
   fuse_set_log_func(forward_log);
   std::unique_ptr<LibfuseTransport> transport(
-      new LibfuseTransport(operations, std::move(options)));
+      new LibfuseTransport(file_system, std::move(options)));
   std::vector<std::string> words = {"scalefs"};
   if (transport->options_.debug) words.push_back("-odebug");
   for (const std::string& option : transport->options_.mount_options) {
@@ -103,7 +103,7 @@ Status LibfuseTransport::mount(const std::string& mountpoint) {
 
 // Before INIT: once the kernel was told of rings, every request waits for them.
 void LibfuseTransport::prepare_rings() {
-  if (options_.rings == TransportOptions::Rings::off) return;
+  if (options_.rings == RingUse::off) return;
   auto made = Rings::create(*this, {.fuse_fd = fuse_session_fd(session_),
                                     .depth = options_.ring_depth,
                                     .payload_bytes = kTransferBytesMax});
@@ -128,7 +128,7 @@ void LibfuseTransport::start_rings() {
 void LibfuseTransport::say_transport() {
   if (rings_used_) {
     log_info("serving requests over io_uring, {} rings", rings_->count());
-  } else if (options_.rings == TransportOptions::Rings::on) {
+  } else if (options_.rings == RingUse::on) {
     log_warning("the kernel does not offer FUSE over io_uring (its module's parameter enable_uring may be "
                 "off): serving requests over /dev/fuse");
   }
@@ -234,7 +234,7 @@ bool LibfuseTransport::admit(int fd, Bytes* whole) {
   if (!is_raw_request(header->opcode)) [[likely]] return true;
   int cancel_state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-  serve_raw_request(operations_, sink, request);
+  serve_raw_request(file_system_, sink, request);
   pthread_setcancelstate(cancel_state, &cancel_state);
   return false;
 }

@@ -17,40 +17,25 @@
 #include <pthread.h>
 #include <sys/uio.h>
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/atomic.h"
 #include "base/mutex.h"
 #include "base/result.h"
-#include "fuse/operations.h"
+#include "fuse/file_system.h"
 #include "fuse/rings.h"
+#include "fuse/transport_options.h"
 
 struct fuse_session;
 struct fuse_conn_info;
 
 namespace scalefs::fuse {
 
-struct TransportOptions {
-  std::vector<std::string> mount_options;  // libfuse's and the kernel's, one each
-  unsigned threads = 0;                    // 0: by the number of cores
-  bool clone_fd = false;
-  enum class Rings { off, automatic, on } rings = Rings::automatic;  // on: says so where there are none
-  unsigned ring_depth = 32;  // requests of one processor that the daemon has at a time
-  // Opens, creations and closes are requests; else the kernel is told, once, that none is needed (open(2) of what it
-  // knows costs nothing then, and a new file is a MKNOD).
-  bool strict_open = false;
-  bool debug = false;  // libfuse prints every request
-  // Called once, on a worker, when the kernel has been told that the file system is there.
-  std::function<void()> on_ready;
-};
-
 class LibfuseTransport final : private RingHandler {
  public:
   // EINVAL: an option that libfuse does not take; it has printed which.
-  static Result<std::unique_ptr<LibfuseTransport>> create(Operations& operations,
+  static Result<std::unique_ptr<LibfuseTransport>> create(FileSystem& file_system,
                                                           TransportOptions options);
   ~LibfuseTransport();
   LibfuseTransport(const LibfuseTransport&) = delete;
@@ -72,11 +57,11 @@ class LibfuseTransport final : private RingHandler {
   // The kernel is to ask for this object's attributes again; what it has of its data stays.
   void forget_attributes(MnodeNo mnode);
 
-  Operations& operations() { return operations_; }
+  FileSystem& file_system() { return file_system_; }
   bool strict_open() const { return options_.strict_open; }
 
  private:
-  LibfuseTransport(Operations& operations, TransportOptions options);
+  LibfuseTransport(FileSystem& file_system, TransportOptions options);
   static ssize_t read_hook(int fd, void* buffer, size_t size, void* self);
   static ssize_t write_hook(int fd, iovec* parts, int count, void* self);
   ssize_t answer_init(int fd, iovec* parts, int count);
@@ -91,7 +76,7 @@ class LibfuseTransport final : private RingHandler {
   Status read_requests(bool to_the_end);
   Status run_workers();
 
-  Operations& operations_;
+  FileSystem& file_system_;
   const TransportOptions options_;
   fuse_session* session_ = nullptr;
   bool mounted_ = false;

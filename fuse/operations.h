@@ -1,8 +1,5 @@
-// What the file system does for each request of the FUSE protocol, in the words of fuse/request.h.
-// Knows no transport. Every method answers its Responder exactly once, now or later; arguments that
-// are views are valid until the method returns.
+// What the file system does for each request of the FUSE protocol: FileSystem over a Volume. Knows no transport.
 //
-// Thread safety: every method from any thread at any time.
 // Permissions, locks, sticky bits and path walking are the kernel's (default_permissions); what is
 // stored or limited (names, sizes, links) is checked by MemFS.
 //
@@ -13,24 +10,14 @@
 
 #include <memory>
 #include <optional>
-#include <string_view>
 
-#include "fuse/request.h"
+#include "fuse/file_system.h"
 #include "fuse/sync_queue.h"
 #include "volume/volume.h"
 
 namespace scalefs::fuse {
 
-// fuse ioctl requests as the transport decoded them.
-struct IoctlCall {
-  uint32_t command = 0;
-  ConstBytes input;
-  size_t output_bytes = 0;
-};
-
-enum class ShutdownMode : uint32_t { flush_all = 0, flush_log = 1, no_flush = 2 };
-
-class Operations {
+class Operations final : public FileSystem {
  public:
   struct Settings {
     bool sync_names = false;
@@ -38,71 +25,57 @@ class Operations {
 
   // `volume` outlives the Operations.
   Operations(volume::Volume& volume, const Settings& settings);
-  Operations(const Operations&) = delete;
-  Operations& operator=(const Operations&) = delete;
 
   // Answers what waits for a sync. No request may come any more.
   void finish() { syncs_.finish(); }
 
   // --- names (operations_names.cc)
-  void lookup(MnodeNo parent, std::string_view name, Responder reply);
-  void forget(MnodeNo mnode, uint64_t count);
+  void lookup(MnodeNo parent, std::string_view name, Responder reply) override;
+  void forget(MnodeNo mnode, uint64_t count) override;
   void mknod(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,
-             uint64_t rdev, Responder reply);
+             uint64_t rdev, Responder reply) override;
   void mkdir(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,
-             Responder reply);
+             Responder reply) override;
   void symlink(const Context& context, std::string_view target, MnodeNo parent,
-               std::string_view name, Responder reply);
-  void link(MnodeNo target, MnodeNo parent, std::string_view name, Responder reply);
-  void unlink(MnodeNo parent, std::string_view name, Responder reply);
-  void rmdir(MnodeNo parent, std::string_view name, Responder reply);
-  // `flags`: RENAME_* of renameat2(2).
+               std::string_view name, Responder reply) override;
+  void link(MnodeNo target, MnodeNo parent, std::string_view name, Responder reply) override;
+  void unlink(MnodeNo parent, std::string_view name, Responder reply) override;
+  void rmdir(MnodeNo parent, std::string_view name, Responder reply) override;
   void rename(const Context& context, MnodeNo source_parent, std::string_view source_name,
               MnodeNo target_parent, std::string_view target_name, uint32_t flags,
-              Responder reply);
-  void readlink(MnodeNo link, Responder reply);
-  // `open_flags`: those of open(2) (O_EXCL and O_TRUNC count).
+              Responder reply) override;
+  void readlink(MnodeNo link, Responder reply) override;
   void create(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,
-              uint32_t open_flags, Responder reply);
-  void tmpfile(const Context& context, MnodeNo parent, uint32_t mode, Responder reply);
+              uint32_t open_flags, Responder reply) override;
+  void tmpfile(const Context& context, MnodeNo parent, uint32_t mode, Responder reply) override;
 
-  // --- directories (operations_names.cc). `bytes`: room for the listing.
-  void opendir(MnodeNo dir, Responder reply);
-  void readdir(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply);
-  void readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply);
+  // --- directories (operations_names.cc)
+  void opendir(MnodeNo dir, Responder reply) override;
+  void readdir(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply) override;
+  void readdirplus(MnodeNo dir, uint64_t cookie, size_t bytes, memfs::Atime atime, Responder reply) override;
 
   // --- attributes (operations_attr.cc)
-  void getattr(MnodeNo mnode, Responder reply);
-  // A change that sets nothing at all is how the kernel asks for the set-id bits to be dropped.
-  // It asks so on behalf of whoever changes content, and of a chown to nobody, which it lets anybody make: those who are neither
-  // root nor the owner drop nothing by it. The calls that change content drop the bits themselves.
-  void setattr(const Context& context, MnodeNo mnode, const memfs::SetAttr& change, Responder reply);
-  // `kill_sgid`: an access ACL takes the set-gid bit away.
+  void getattr(MnodeNo mnode, Responder reply) override;
+  void setattr(const Context& context, MnodeNo mnode, const memfs::SetAttr& change, Responder reply) override;
   void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags, bool kill_sgid,
-                Responder reply);
-  // `size` 0 asks for the size only.
-  void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply);
-  // Names of trusted attributes are for root alone.
-  void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply);
-  void removexattr(MnodeNo mnode, std::string_view name, Responder reply);
-  void statfs(Responder reply);
-  void ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply);
-  // EPERM unless by root. Afterwards every call answers EIO.
-  void shutdown(const Context& context, ShutdownMode mode, Responder reply);
+                Responder reply) override;
+  void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) override;
+  void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply) override;
+  void removexattr(MnodeNo mnode, std::string_view name, Responder reply) override;
+  void statfs(Responder reply) override;
+  void ioctl(MnodeNo mnode, const IoctlCall& call, Responder reply) override;
+  void shutdown(const Context& context, ShutdownMode mode, Responder reply) override;
 
   // --- data (operations_data.cc)
-  // `kill_set_id`: the kernel asks to drop the set-id bits, as it does for those who may not keep them.
-  void open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply);
-  void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply);
-  void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply);
-  void fsync(MnodeNo mnode, bool data_only, Responder reply);
-  // `mode`: FALLOC_FL_* of fallocate(2).
+  void open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply) override;
+  void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply) override;
+  void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply) override;
+  void fsync(MnodeNo mnode, bool data_only, Responder reply) override;
   void fallocate(const Context& context, MnodeNo file, int mode, uint64_t offset, uint64_t length,
-                 Responder reply);
-  // `whence`: SEEK_DATA or SEEK_HOLE.
-  void lseek(MnodeNo file, uint64_t offset, int whence, Responder reply);
+                 Responder reply) override;
+  void lseek(MnodeNo file, uint64_t offset, int whence, Responder reply) override;
   void copy_file_range(const Context& context, MnodeNo source, uint64_t source_offset, MnodeNo target,
-                       uint64_t target_offset, uint64_t length, int flags, Responder reply);
+                       uint64_t target_offset, uint64_t length, int flags, Responder reply) override;
 
  private:
   memfs::MemFs& fs() { return volume_.fs(); }

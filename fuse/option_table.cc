@@ -138,7 +138,7 @@ constexpr Known kKnown[] = {
     {"strict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = true; }},
     {"nostrict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = false; }},
     {"io_uring", Takes::choice,
-     [](Options& o, const Value& v) { o.io_uring = static_cast<Options::IoUring>(v.number); }, 0, 0,
+     [](Options& o, const Value& v) { o.io_uring = static_cast<RingUse>(v.number); }, 0, 0,
      "auto|on|off"},
     {"q_depth", Takes::count,
      [](Options& o, const Value& v) { o.queue_depth = static_cast<unsigned>(v.number); }, 1, 1024},

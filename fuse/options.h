@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fuse/transport_options.h"
 #include "volume/volume.h"
 
 namespace scalefs::fuse {
@@ -36,7 +37,7 @@ struct Options {
   unsigned threads = 0;     // 0: by the number of cores
   bool clone_fd = false;
   bool strict_open = false;
-  enum class IoUring { automatic, on, off } io_uring = IoUring::automatic;
+  RingUse io_uring = RingUse::automatic;
   unsigned queue_depth = 32;
   std::string fsname;       // empty: the source
   std::string subtype = "scalefs";

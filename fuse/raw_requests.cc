@@ -134,14 +134,14 @@ void refuse_request(ReplySink& sink, ConstBytes request, int code) {
   RawReply(sink, header.unique).error(code);
 }
 
-void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request) {
+void serve_raw_request(FileSystem& file_system, ReplySink& sink, ConstBytes request) {
   fuse_in_header header;
   std::memcpy(&header, request.data(), sizeof(header));
   RawReply reply(sink, header.unique);
   try {
     Responder responder(&reply);
     if (header.opcode == wire::kOpcodeStatx) {
-      return operations.getattr(MnodeNo(header.nodeid), std::move(responder));
+      return file_system.getattr(MnodeNo(header.nodeid), std::move(responder));
     }
     fuse_create_in in;
     std::memcpy(&in, request.data() + sizeof(header), sizeof(in));
@@ -149,7 +149,7 @@ void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes reque
                              .gid = header.gid,
                              .umask = in.umask,
                              .pid = static_cast<int32_t>(header.pid)};
-    operations.tmpfile(context, MnodeNo(header.nodeid), in.mode, std::move(responder));
+    file_system.tmpfile(context, MnodeNo(header.nodeid), in.mode, std::move(responder));
   } catch (const std::bad_alloc&) {
     // The Responder has answered.
   }

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "fuse/operations.h"
+#include "fuse/file_system.h"
 
 struct fuse_in_header;
 
@@ -45,7 +45,7 @@ class ReplySink {
 };
 // Decodes and serves such a request, and sends the reply to `sink`. check_request has found it
 // good.
-void serve_raw_request(Operations& operations, ReplySink& sink, ConstBytes request);
+void serve_raw_request(FileSystem& file_system, ReplySink& sink, ConstBytes request);
 // Answers a request with nothing but an error.
 void refuse_request(ReplySink& sink, ConstBytes request, int code);
 

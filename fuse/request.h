@@ -1,5 +1,5 @@
 // The seam between a transport (libfuse's loop, a ring a core) and the file system: requests come
-// in as calls of Operations with decoded arguments, replies go out through a Reply.
+// in as calls of a FileSystem (fuse/file_system.h) with decoded arguments, replies go out through a Reply.
 //
 // A Reply belongs to the transport and stands for one request. It is answered exactly once: by one
 // of its answering calls, from any thread, at any time later, after which the object is gone.

@@ -207,7 +207,7 @@ def check_built(tree):
             built = built or folder in ("diskfs/check", "tests/commute/matrix", "tests/commute/simulation",
                                          "tests/commute/recorder", "tests/crash/explorer", "tests/mount/cut")
             if parts[0] == "bench":
-                built = folder == "bench" and name.endswith("_bench.cc")
+                built = folder == "bench" and name.endswith(("_bench.cc", "_main.cc"))
             if in_room and name.endswith("_test.cc"):
                 built = True
             if folder == "tests/fuzz" and name == "replay_main.cc":

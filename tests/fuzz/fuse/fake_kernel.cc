@@ -111,7 +111,7 @@ FakeKernel::FakeKernel(const Settings& settings)
   operations_ = std::make_unique<fuse::Operations>(
       *volume_, fuse::Operations::Settings{.sync_names = settings.sync_names});
   fuse::TransportOptions wanted;
-  wanted.rings = fuse::TransportOptions::Rings::off;
+  wanted.rings = fuse::RingUse::off;
   auto transport = fuse::LibfuseTransport::create(*operations_, std::move(wanted));
   require(transport.ok(), "no session");
   transport_ = std::move(*transport);

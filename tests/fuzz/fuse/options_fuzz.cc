@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "fuse/libfuse_transport.h"
+#include "fuse/operations.h"
 #include "fuse/option_table.h"
 #include "fuse/options.h"
 #include "tests/fuzz/support/fuzzing.h"

@@ -1,0 +1,32 @@
+// What a transport may be told.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace scalefs::fuse {
+
+struct Options;
+
+// Requests over io_uring (fuse/ring.h). on: a mount without them says so.
+enum class RingUse { automatic, on, off };
+
+struct TransportOptions {
+  std::vector<std::string> mount_options;  // libfuse's and the kernel's, one each
+  unsigned threads = 0;                    // 0: by the number of cores
+  bool clone_fd = false;
+  RingUse rings = RingUse::automatic;
+  unsigned ring_depth = 32;  // requests of one processor that the daemon has at a time
+  // Opens, creations and closes are requests; else the kernel is told, once, that none is needed (open(2) of what it
+  // knows costs nothing then, and a new file is a MKNOD).
+  bool strict_open = false;
+  bool debug = false;  // libfuse prints every request
+  // Called once, on a worker, when the kernel has been told that the file system is there.
+  std::function<void()> on_ready;
+};
+
+// What the command line says of the transport.
+TransportOptions transport_options(const Options& options, bool as_root, bool read_only);
+
+}  // namespace scalefs::fuse
