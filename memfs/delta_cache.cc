@@ -122,7 +122,7 @@ void DeltaCache::add_small(Small kind, Mnode& mnode, const MetaDelta& delta) {
   SmallWay& way = small_way(kind, core, mnode);
   SpinLock lock(way.lock);
   if (!admits(way, way.mnode.load(relaxed), mnode)) {
-    AttrWrite write(mnode);
+    AttrWrite write(mnode, kind == Small::links);
     add_to_base(mnode, delta, 0, 0);
     if (delta.nlink != 0) queue_if_zero(mnode);
     return;
@@ -238,7 +238,7 @@ void DeltaCache::fold_small(Small kind, SmallWay& way, uint32_t core) {
   Mnode& mnode = *way.mnode.load(relaxed);
   const bool links = kind == Small::links;
   WayWrite way_write(way);
-  AttrWrite write(mnode);
+  AttrWrite write(mnode, links);
   add_to_base(mnode,
               {.nlink = way.nlink.load(relaxed),
                .ctime_ns = way.ctime_ns.load(relaxed),

@@ -16,8 +16,9 @@
 //
 // Protocol. add(): lock the own core's way (a SpinBit: two threads can be on one core); when it holds
 // another object, fold that; when it is empty, set the object's bit in the kind's mask (delta_cores, link_cores,
-// touch_cores; before a first access time that of atime_cores), then make the way's seq odd, change, even. A delta that goes to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd,
-// add to the base, clear the way, clear the bit. read(): collect the masks, attr_seq, mode_stamp and the seqs of the
+// touch_cores; before a first access time that of atime_cores), then make the way's seq odd, change, even. A delta that goes
+// to the base does it as a fold. Fold: way locked and its seq odd, attr_lock and attr_seq odd, for links also link_seq
+// (which is read_links()' attr_seq), add to the base, clear the way, clear the bit. read(): collect the masks, attr_seq, mode_stamp and the seqs of the
 // ways that the masks name; read base and ways; collect again; retry when anything moved. Between two
 // equal collections nothing changed, so the sum is that of one moment. Where no mask names a way it need not look at
 // the masks again (read_once). After some retries it takes the locks.
@@ -92,7 +93,7 @@ class DeltaCache {
   MetaSums read_own(const Mnode& mnode) const;
   // Without touches, links and what ModeWrites change (0): the times that data brought, and a directory's counts.
   MetaSums read_data(const Mnode& mnode) const;
-  // Base and links alone: the count of names of what is no directory, and the stamp that goes with it.
+  // Links alone: the count of names of what is no directory, and the stamp that goes with it; the rest is unset.
   MetaSums read_links(const Mnode& mnode) const;
 
   // --- access times

@@ -68,9 +68,10 @@ struct DeltaCache::Reading {
     return sum;
   }
   void add(MetaSums* s) const {
-    bool mtime_ahead = mnode.mtime_ahead.load(acquire);
-    bool atime_ahead = mnode.atime_ahead.load(acquire);
-    const Stamp set = mnode.mtime_set_stamp.load(acquire);
+    const bool any_data = (masks.deltas[0] | masks.deltas[1]) != 0;
+    bool mtime_ahead = any_data && mnode.mtime_ahead.load(acquire);
+    bool atime_ahead = any_data && mnode.atime_ahead.load(acquire);
+    const Stamp set = any_data ? mnode.mtime_set_stamp.load(acquire) : 0;
     const uint32_t cores = cache.cores_->size();
     for_each_core(masks.deltas, cores, [&](uint32_t core) {
       const MetaWay& way = cache.meta_way(core, mnode);
@@ -102,12 +103,14 @@ struct DeltaCache::Reading {
 
 // One look; false when something moved. The masks stay in registers: copied through memory, they would be waited for
 // longer than all the rest takes. Most objects have nothing in any way, and then the masks are not looked at again: bits
-// are cleared only while attr_seq is odd, so all were clear when the first of them was read, and the base is of then.
+// are cleared only while the seq is odd, so all were clear when the first of them was read, and the base is of then.
 template <DeltaCache::Parts kParts>
 bool DeltaCache::read_once(const Mnode& mnode, MetaSums* s) const {
+  constexpr bool kLinksAlone = kParts.links && !kParts.data && !kParts.touches && !kParts.mode;
+  const Atomic<uint32_t>& seq = kLinksAlone ? mnode.link_seq : mnode.attr_seq;
   // Acquire: see load_mode. The masks pair with the fetch_or in claim() and add_small(), and with folds.
   const Stamp mode_stamp = kParts.mode ? mnode.mode_stamp.load(acquire) : 0;
-  const uint32_t attr_seq = mnode.attr_seq.load(acquire);
+  const uint32_t base_seq = seq.load(acquire);
   const uint64_t atimes = kParts.own ? mnode.atime_cores.load(acquire) : 0;
   const uint32_t self = kParts.own ? cores_->index() : 0;
   const auto data_cores = [&](uint32_t word) -> uint64_t {
@@ -121,13 +124,18 @@ bool DeltaCache::read_once(const Mnode& mnode, MetaSums* s) const {
   const uint64_t l1 = kParts.links ? mnode.link_cores[1].load(acquire) : 0;
   const uint64_t t0 = kParts.touches ? mnode.touch_cores[0].load(acquire) : 0;
   const uint64_t t1 = kParts.touches ? mnode.touch_cores[1].load(acquire) : 0;
-  if ((attr_seq & 1) != 0 || (mode_stamp & Mnode::kModeBusy) != 0) return false;
+  if ((base_seq & 1) != 0 || (mode_stamp & Mnode::kModeBusy) != 0) return false;
   const auto load = [&] {
+    if constexpr (kLinksAlone) {
+      s->nlink = mnode.base_nlink.load(acquire);
+      s->stamp = mnode.stamp.load(acquire);
+      return;
+    }
     load_base(mnode, s);
     if constexpr (kParts.mode) load_mode(mnode, s);
   };
   const auto stands = [&] {
-    return mnode.attr_seq.load(acquire) == attr_seq &&
+    return seq.load(acquire) == base_seq &&
            (!kParts.mode || mnode.mode_stamp.load(acquire) == mode_stamp);
   };
   if ((d0 | d1 | l0 | l1 | t0 | t1) == 0) {

@@ -214,6 +214,11 @@ class FileNode {
   Atomic<uint64_t> logged_size_;
   // What the marks and logged_size_ say is ahead of the log (Settling).
   Atomic<bool> settling_{false};
+  // Of the first pages, a bit each: a call that extended the file, or a truncation, has ended inside the page, and it is
+  // kOpen. For truncate, which must not make the file longer in the log over bytes of its last page that the log has
+  // not; apart from the marks, so that what writeback changes is met by nobody who asks the marks. Written under the
+  // slot's lock; relaxed: who asks holds the pages.
+  Atomic<uint8_t> tails_open_{0};
   Stamp last_stamp_ GUARDED_BY(mutex_) = 0;
   // Calls of begin_writeback, and how many pages of each are not finished.
   uint64_t writeback_ticket_ GUARDED_BY(mutex_) = 0;

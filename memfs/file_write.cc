@@ -53,15 +53,18 @@ void FileAccess::note_open(uint64_t page, PageSlot& slot) {
     else
       slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kOpen), release);
   }
-  PageMark& mark = node_.tree_.mark(page);
-  const uint64_t end = mark.end.load(relaxed);
+  const uint64_t end = node_.tree_.mark(page).end.load(relaxed);
   // 0: the file may end here all the same, by a truncation.
   const bool tail = open && (end != 0 ? end != kBlockBytes : node_.rest_size_.load(acquire) >> kBlockShift == page);
-  if (tail == mark.has(PageMark::kTailOpen)) return;
-  if (tail)
-    mark.state.fetch_or(PageMark::kTailOpen, relaxed);
-  else
-    mark.state.fetch_and(static_cast<uint8_t>(~PageMark::kTailOpen), relaxed);
+  if (tail == slot.has(PageSlot::kTailOpen)) return;
+  const auto bit = static_cast<uint8_t>(1u << page);
+  if (tail) {
+    slot.view.fetch_or(PageSlot::kTailOpen, relaxed);
+    node_.tails_open_.fetch_or(bit, relaxed);
+  } else {
+    slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kTailOpen), relaxed);
+    node_.tails_open_.fetch_and(static_cast<uint8_t>(~bit), relaxed);
+  }
 }
 
 void FileAccess::changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_mapped) {

@@ -151,7 +151,6 @@ struct alignas(64) Mnode {
   Atomic<int64_t> base_atime_ns;
   Atomic<int64_t> base_mtime_ns;
   Atomic<int64_t> base_ctime_ns;
-  Atomic<int64_t> base_nlink;
   Atomic<int64_t> base_entries;
   // An explicit mtime begins a new age of the maxima: deltas stamped below this one do not count for it.
   Atomic<Stamp> mtime_set_stamp{0};
@@ -189,6 +188,10 @@ struct alignas(64) Mnode {
   // A write has set-id bits to drop, told apart from the mode so that writes do not read what chmod writes. True before
   // such a mode can be seen, false after it has gone; written under mode_lock.
   Atomic<bool> set_id;
+  // A base value too, and a seq for it and link_cores alone, odd inside an AttrWrite of links: who asks for the count of
+  // names does not meet who sets times.
+  Atomic<uint32_t> link_seq{0};
+  Atomic<int64_t> base_nlink;
 
   // What operations on names in a directory pass to the log beside the buckets' stamps.
   Stamp last_explicit() const {
@@ -217,17 +220,22 @@ class ModeWrite {
   const Stamp stamp_;
 };
 
-// A change of the fields that attr_seq covers, from construction to destruction. Between them fields are
-// stored with release order, so that a reader who sees one of them also sees attr_seq odd.
+// A change of the fields that attr_seq covers, from construction to destruction, and of those that link_seq covers where
+// `links`. Between them fields are stored with release order, so that a reader who sees one of them also sees
+// the seq odd.
 class SCOPED_CAPABILITY AttrWrite {
  public:
-  explicit AttrWrite(Mnode& mnode) ACQUIRE(mnode.attr_lock) : mnode_(mnode) {
+  explicit AttrWrite(Mnode& mnode, bool links = false) ACQUIRE(mnode.attr_lock)
+      : mnode_(mnode), links_(links) {
     mnode.attr_lock.lock();
-    // Relaxed: only the holder of attr_lock writes it, and the stores that follow are releases.
+    // Relaxed: only the holder of attr_lock writes them, and the stores that follow are releases.
     mnode.attr_seq.store(mnode.attr_seq.load(relaxed) + 1, relaxed);
+    if (links) mnode.link_seq.store(mnode.link_seq.load(relaxed) + 1, relaxed);
   }
   ~AttrWrite() RELEASE() {
-    mnode_.attr_seq.store(mnode_.attr_seq.load(relaxed) + 1, release);  // pairs with DeltaCache::read
+    // Pairs with DeltaCache::read.
+    if (links_) mnode_.link_seq.store(mnode_.link_seq.load(relaxed) + 1, release);
+    mnode_.attr_seq.store(mnode_.attr_seq.load(relaxed) + 1, release);
     mnode_.attr_lock.unlock();
   }
   AttrWrite(const AttrWrite&) = delete;
@@ -235,6 +243,7 @@ class SCOPED_CAPABILITY AttrWrite {
 
  private:
   Mnode& mnode_;
+  const bool links_;
 };
 
 // As Linux does when data or the owner changes: the set-group-id bit of a file that its group may not

@@ -24,6 +24,7 @@ struct alignas(64) PageSlot {
   static constexpr uint8_t kReferenced = 4;  // read or written since the clock hand came by
   static constexpr uint8_t kDead = 8;        // the leaf has left the tree: look up again
   static constexpr uint8_t kOpen = 16;       // dirty or in writeback; of the first pages
+  static constexpr uint8_t kTailOpen = 32;   // its bit in FileNode::tails_open_ is set
 
   SpinBit lock;
   // Changed under `lock`; read without. kZero changes only with `seq` odd.
@@ -65,10 +66,6 @@ struct alignas(64) PageMark {
   static constexpr uint8_t kData = 4;    // mapped and not unwritten
   static constexpr uint8_t kInBase = 8;  // the file's base count has it, for it was loaded
   static constexpr uint8_t kInside = 16;  // as the slot's, where other pages' ends told it
-
-  // A call that extended the file, or a truncation, has ended inside the page, and it is kOpen: told here for truncate,
-  // which must not make the file longer in the log over bytes of its last page that the log has not.
-  static constexpr uint8_t kTailOpen = 32;
 
   Atomic<uint8_t> state{0};
   // How far calls that extend the file have come in this page, 0: none has (file_size.cc). Release stores.

@@ -184,7 +184,7 @@ void FileAccess::resize(uint64_t size, const AbsentPages& absent, RangeHold& hol
 bool FileAccess::is_tail_open(uint64_t size) const {
   if (size % kBlockBytes == 0) return false;
   const uint64_t page = size >> kBlockShift;
-  return page >= PageTree::kHeadPages || node_.tree_.mark(page).has(PageMark::kTailOpen);
+  return page >= PageTree::kHeadPages || (node_.tails_open_.load(relaxed) >> page & 1) != 0;
 }
 
 FileAccess::Put FileAccess::settle_last_page(Room& room, uint64_t* missing) {
