@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -34,11 +35,22 @@ class ProgressOnATerminal : public ::testing::Test {
     close(terminal_);
     close(screen_);
   }
-  // What was written since the last call.
+  // What was written since the last call: a terminal hands on later what it was given, so up to a mark.
   std::string shown() {
-    std::string text(4096, '\0');
-    const ssize_t size = read(screen_, text.data(), text.size());
-    text.resize(size < 0 ? 0 : static_cast<size_t>(size));
+    constexpr char kMark = '\1';
+    EXPECT_EQ(write(terminal_, &kMark, 1), 1);
+    std::string text;
+    while (!text.ends_with(kMark)) {
+      pollfd ready{.fd = screen_, .events = POLLIN, .revents = 0};
+      char part[4096];
+      const ssize_t size = poll(&ready, 1, -1) == 1 ? read(screen_, part, sizeof part) : -1;
+      if (size < 0) {
+        ADD_FAILURE() << "the terminal does not answer";
+        break;
+      }
+      text.append(part, static_cast<size_t>(size));
+    }
+    if (!text.empty()) text.pop_back();
     return text;
   }
   int screen_ = -1, terminal_ = -1;
