@@ -143,10 +143,10 @@ bool Daemon::mount() {
 void Daemon::log_statistics() {
   const volume::Statistics s = volume_->statistics();
   log_info(
-      "fsyncs {} commits {} operations {} absorbed {} batches {} flushes {} checkpoints {} "
+      "fsyncs {} commits {} operations {} absorbed {} batches {} of {} bytes flushes {} checkpoints {} "
       "log {} bytes pages {} bytes dirty {} bytes mnodes {}",
-      s.fsyncs, s.commits, s.operations_committed, s.absorbed, s.disk.batches, s.disk.flushes,
-      s.disk.checkpoints, s.log_bytes, s.memory.page_bytes, s.memory.dirty_bytes,
+      s.fsyncs, s.commits, s.operations_committed, s.absorbed, s.disk.batches, s.disk.batch_bytes,
+      s.disk.flushes, s.disk.checkpoints, s.log_bytes, s.memory.page_bytes, s.memory.dirty_bytes,
       s.memory.mnodes);
 }
 

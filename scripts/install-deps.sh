@@ -11,6 +11,8 @@ packages=(
   # mounting and the programs that tests run on a mount
   fuse3 kmod mount util-linux dbench fio git sqlite3 rsync attr acl tar xz-utils procps
   e2fsprogs xfsprogs
+  # what scripts/speed_rows.py measures beside
+  fuse2fs ntfs-3g bindfs
 )
 
 missing=()
