@@ -15,7 +15,7 @@ scalefs_precompiled(tests scalefs_gtest_flags ${SCALEFS_COMMON_HEADERS} <fstream
 
 set(SCALEFS_TEST_LABELS
     unit model schedule stress commute crash fault fsck fuzz mount posix bench tidy)
-set(SCALEFS_TEST_ROOMS base oplog memfs diskfs volume fuse tools canary threads)
+set(SCALEFS_TEST_ROOMS base oplog memfs diskfs volume fuse tools canary threads random)
 # Labels whose tests mount: one at a time, they share the machine's memory and /dev/fuse.
 set(SCALEFS_SERIAL_LABELS mount posix)
 

@@ -31,6 +31,14 @@ std::optional<memfs::AllocateMode> allocate_mode(int mode) {
   }
 }
 
+// Behind a copy the kernel drops the target's pages that it touched, and with them what a mapping has meanwhile written
+// into the rest of the first or the last one. True when there is such a rest, in a file of `size` bytes.
+bool shares_pages(uint64_t offset, uint64_t length, uint64_t size) {
+  static const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t end = offset + length;
+  return (offset % page != 0 && offset - offset % page < size) || (end % page != 0 && end < size);
+}
+
 }  // namespace
 
 void Operations::open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply) {
@@ -93,9 +101,16 @@ void Operations::copy_file_range(const Context& context, MnodeNo source, uint64_
                                  MnodeNo target, uint64_t target_offset, uint64_t length, int flags,
                                  Responder reply) {
   if (flags != 0) return reply.error(EINVAL);
+  const auto before = fs().getattr(source);
+  const auto over = fs().getattr(target);
+  if (before.ok() && over.ok()) {
+    const uint64_t there = before->size - std::min(before->size, source_offset);
+    length = std::min({length, there, kCopyBytesMax});
+    // The kernel then copies by reading and writing.
+    if (shares_pages(target_offset, length, over->size)) return reply.error(EXDEV);
+  }
   const Status killed = kill_set_id(context, target);
   if (!killed.ok()) return reply.status(killed);
-  const auto before = fs().getattr(source);
   auto copied = fs().copy_range(source, source_offset, target, target_offset,
                                 std::min(length, kCopyBytesMax));
   if (!copied.ok()) return reply.error(copied.code());

@@ -319,6 +319,30 @@ TEST_F(OperationsTest, CopyFileRangeCopies) {
   EXPECT_EQ(reply_.error_code(), EINVAL);
 }
 
+TEST_F(OperationsTest, CopyFileRangeLeavesPagesThatItWouldChangeInPartToTheKernel) {
+  const MnodeNo source = make_file("source");
+  const MnodeNo target = make_file("target");
+  write(source, 0, std::string(20'000, 's'));
+  write(target, 0, std::string(30'000, 't'));
+  const auto copy = [&](uint64_t from, uint64_t to, uint64_t bytes) {
+    ops_.copy_file_range(context_, source, from, target, to, bytes, 0, reply_.responder());
+    return reply_.kind() == Kind::written ? static_cast<int64_t>(reply_.number) : -reply_.error_code();
+  };
+  EXPECT_EQ(copy(0, 1, 8192), -EXDEV);
+  EXPECT_EQ(copy(0, 29'999, 8192), -EXDEV);
+  EXPECT_EQ(copy(0, 0, 100), -EXDEV);
+  EXPECT_EQ(copy(0, 0, 10'000), -EXDEV);
+  EXPECT_EQ(copy(0, 0, 30'000), -EXDEV);  // the source ends before the page does
+  EXPECT_EQ(copy(20'000, 0, 10), 0);
+  EXPECT_EQ(copy(1, 4096, 8192), 8192);
+  EXPECT_EQ(read(target, 0, 30'000), std::string(4096, 't') + std::string(8192, 's') + std::string(17'712, 't'));
+  // To the end of the file and beyond there is no rest.
+  EXPECT_EQ(copy(0, 28'672, 1'328), 1'328);
+  EXPECT_EQ(copy(1, 28'672, 1'329), 1'329);
+  EXPECT_EQ(copy(0, 32'769, 5), 5);
+  EXPECT_EQ(attr(target).size, 32'774u);
+}
+
 TEST_F(OperationsTest, FsyncIsAnswered) {
   const MnodeNo file = make_file("file");
   ops_.fsync(file, false, reply_.responder());
