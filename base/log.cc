@@ -1,10 +1,12 @@
 #include "base/log.h"
 
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/clock.h"
@@ -69,6 +71,18 @@ int priority(LogLevel level) {
   return LOG_DEBUG;
 }
 
+// Standard error is the journal of systemd, which takes a message's priority from its beginning.
+bool is_journal() {
+  static const bool found = [] {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat status;
+    unsigned long long device = 0, inode = 0;
+    return stream != nullptr && std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           ::fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+  }();
+  return found;
+}
+
 const char* prefix(LogLevel level) {
   switch (level) {
     case LogLevel::error: return "scalefs: error: ";
@@ -89,6 +103,9 @@ void log_message(LogLevel level, const std::string& text, LogSite site) {
     if (!admit(site, monotonic_ms(), dropped)) return;
   }
   std::string line = prefix(level) + text;
+  if (!to_syslog.load(std::memory_order_relaxed) && is_journal()) {
+    line.insert(0, fmt::format("<{}>", priority(level)));  // sd-daemon(3)
+  }
   if (dropped > 0) line += fmt::format(" ({} like it not shown)", dropped);
   if (to_syslog.load(std::memory_order_relaxed)) {
     ::syslog(priority(level), "%s", line.c_str());

@@ -1,4 +1,5 @@
-// Messages for the operator: standard error in the foreground, syslog in the background. Cold paths
+// Messages for the operator: standard error in the foreground (with priorities if that is systemd's journal), syslog in the
+// background. Cold paths
 // only. Rate limited a call site (10 in 10 s; what was dropped is counted in the next message).
 #pragma once
 

@@ -24,6 +24,7 @@ namespace scalefs::diskfs {
 
 struct MountOptions {
   bool read_only = false;        // recovery then happens in memory, over an overlay
+  bool recover = true;           // false, read-only: the tree as the superblock has it, without the journal
   size_t node_cache_bytes = 32u << 20;
   bool discard = false;
   bool metadata_image = false;   // takes one too (tools); its names are not what they say
@@ -62,7 +63,7 @@ class DiskFs {
  public:
   // Takes the newest valid superblock, replays the journal behind it (P8), and unless read_only makes
   // a superblock with a new mount epoch durable. On error `*why` is a sentence for the operator.
-  // Errors: EINVAL (not scalefs), ENOTSUP (newer format, unknown incompatible feature, a metadata image), EUCLEAN
+  // Errors: EINVAL (not scalefs, or to be written without recovery), ENOTSUP (newer format, unknown incompatible feature, a metadata image), EUCLEAN
   // (damaged), EIO, EROFS. The device must outlive the DiskFs.
   static Result<std::unique_ptr<DiskFs>> mount(BlockDevice& device, const MountOptions& options,
                                                std::string* why);

@@ -19,6 +19,10 @@ Result<std::unique_ptr<DiskFs>> DiskFs::mount(BlockDevice& device, const MountOp
     if (why->empty()) *why = fmt::format("{}: {}", doing, std::strerror(error.code()));
     return error;
   };
+  if (!options.recover && !options.read_only) {
+    *why = "a volume that is not recovered can only be read";
+    return Errno(EINVAL);
+  }
   std::unique_ptr<OverlayDevice> overlay;
   if (options.read_only) overlay = std::make_unique<OverlayDevice>(device);
   BlockDevice& below = overlay ? static_cast<BlockDevice&>(*overlay) : device;
@@ -36,13 +40,22 @@ Result<std::unique_ptr<DiskFs>> DiskFs::mount(BlockDevice& device, const MountOp
   }
   auto map = SpaceMap::load(below, *sb, why);
   if (!map.ok()) return refuse(map.error(), "reading the allocation maps");
-  auto journal = recover_journal(below, *sb, options.read_only, why);
-  if (!journal.ok()) return refuse(journal.error(), "reading the journal");
-  if (journal->damaged) log_warning("{}; going on without what follows", *why);
+  RecoveredJournal journal;
+  if (options.recover) {
+    auto recovered = recover_journal(below, *sb, options.read_only, why);
+    if (!recovered.ok()) return refuse(recovered.error(), "reading the journal");
+    journal = std::move(*recovered);
+  } else {
+    journal.end = journal_start(*sb);
+    if ((sb->state & kStateClean) == 0) {
+      log_warning("the journal is left out: the volume is shown as its last checkpoint has it");
+    }
+  }
+  if (journal.damaged) log_warning("{}; going on without what follows", *why);
   why->clear();
 
   auto fs = std::make_unique<DiskFsImpl>(below, std::move(overlay), *sb, std::move(*map), options);
-  const Status started = fs->start(std::move(*journal));
+  const Status started = fs->start(std::move(journal));
   if (!started.ok()) return refuse(started.error(), "applying the journal");
   return std::unique_ptr<DiskFs>(std::move(fs));
 }

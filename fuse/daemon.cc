@@ -4,7 +4,9 @@
 #include <fmt/core.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,8 +19,14 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "diskfs/file_device.h"
+#include "fuse/daemon_report.h"
+#include "fuse/helper_note.h"
+#include "fuse/inquiry.h"
 #include "fuse/libfuse_transport.h"
+#include "fuse/mount_table.h"
+#include "fuse/mount_users.h"
 #include "fuse/operations.h"
+#include "fuse/privileges.h"
 #include "fuse/signals.h"
 #include "fuse/startup.h"
 
@@ -31,7 +39,9 @@ void complain(const std::string& text) { std::fprintf(stderr, "scalefs: %s\n", t
 std::optional<std::string> find_mountpoint(const std::string& path) {
   char resolved[PATH_MAX];
   struct stat status;
-  if (::realpath(path.c_str(), resolved) == nullptr || ::stat(resolved, &status) != 0) {
+  struct statvfs alive;  // which, unlike attributes, no kernel keeps
+  if (::realpath(path.c_str(), resolved) == nullptr || ::statvfs(resolved, &alive) != 0 ||
+      ::stat(resolved, &status) != 0) {
     if (errno == ENOENT) {
       complain(fmt::format("mount point '{}' does not exist", path));
     } else if (errno == ENOTCONN || errno == ECONNABORTED) {  // the second while it is being ended
@@ -49,6 +59,30 @@ std::optional<std::string> find_mountpoint(const std::string& path) {
   return std::string(resolved);
 }
 
+constexpr size_t kUsersNamed = 5;
+
+// A few descriptors a processor, whatever the limit was meant for.
+void raise_descriptor_limit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Where the image is mounted at present; empty: nowhere that can be seen.
+std::string mounted_on(const std::string& image) {
+  char path[PATH_MAX];
+  if (::realpath(image.c_str(), path) == nullptr) return {};
+  for (const MountEntry& entry : mount_table()) {
+    char other[PATH_MAX];
+    if (entry.is_scalefs() && entry.source[0] == '/' && ::realpath(entry.source.c_str(), other) != nullptr &&
+        std::strcmp(path, other) == 0) {
+      return entry.mountpoint;
+    }
+  }
+  return {};
+}
+
 class Daemon {
  public:
   Daemon(const Options& options, const WrapDevice& wrap, std::string mountpoint, Startup& startup)
@@ -59,22 +93,30 @@ class Daemon {
  private:
   bool open_image();
   bool open_volume();
+  void make_operations();
   bool mount();
   bool mount_and_serve();
   void on_signal(int signal);
   void end_by_signal(int signal);
   void log_statistics();
+  // Takes the mount away, with a program's help where this process may not; a busy one only if `lazy`. False: it is
+  // busy.
+  bool detach(bool lazy);
+  std::optional<std::string> answer_inquiry(std::string_view name);
+  Report report();
 
   const Options& options_;
   const WrapDevice& wrap_;
   const std::string mountpoint_;
   Startup& startup_;
 
+  std::string image_path_;  // from the root, since the daemon leaves its working folder
   std::unique_ptr<diskfs::FileDevice> device_;
   std::unique_ptr<diskfs::BlockDevice> wrapped_;
   std::unique_ptr<volume::Volume> volume_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<LibfuseTransport> transport_;
+  bool detached_ = false;  // written under mutex_
   // Held while the state changes, and by the handler of a signal, which uses the members above while
   // the state is `serving`.
   enum class State { starting, serving, ending };
@@ -91,9 +133,15 @@ bool Daemon::open_image() {
                                        options_.source)
                          : fmt::format("waiting for {}, which is in use", options_.source));
   };
+  char absolute[PATH_MAX];
+  if (::realpath(options_.source.c_str(), absolute) != nullptr) image_path_ = absolute;
+  // Nobody is waited for who does not mean to end.
+  const std::string present = mounted_on(options_.source);
+  if (!present.empty()) wanted.lock_wait.wait_ms = 0;
   std::string why;
   auto opened = diskfs::FileDevice::open(options_.source, wanted, &why);
   if (!opened.ok()) {
+    if (!present.empty()) why += fmt::format(": it is mounted on {}", present);
     complain(why);
     return false;
   }
@@ -106,7 +154,6 @@ bool Daemon::open_volume() {
     volume_ = volume::Volume::memory(options_.volume);
     return true;
   }
-  if (!open_image()) return false;
   volume::VolumeOptions wanted = options_.volume;
   if (device_->read_only() && !wanted.read_only) {
     complain(fmt::format("{} cannot be written: mounting it read-only", options_.source));
@@ -125,11 +172,23 @@ bool Daemon::open_volume() {
   return true;
 }
 
-bool Daemon::mount() {
+void Daemon::make_operations() {
   operations_ = std::make_unique<Operations>(
-      *volume_, Operations::Settings{.sync_names = options_.sync_names});
+      *volume_,
+      Operations::Settings{.sync_names = options_.sync_names,
+                           .owner = ::getuid(),
+                           .inquiry = [this](std::string_view name) { return answer_inquiry(name); }});
+}
+
+bool Daemon::mount() {
   TransportOptions wanted = transport_options(options_, ::geteuid() == 0, volume_->read_only());
-  wanted.on_ready = [this] { startup_.ready(); };
+  wanted.on_ready = [this] {
+    startup_.ready(fmt::format("serving {} on {}", options_.memory ? "a volume in memory" : options_.source,
+                               mountpoint_));
+  };
+  if (options_.on_errors == Options::OnErrors::remount_read_only) {
+    wanted.on_damage = [this] { volume_->refuse_changes("reading what is damaged"); };
+  }
   auto created = LibfuseTransport::create(*operations_, std::move(wanted));
   if (!created.ok()) return false;
   transport_ = std::move(*created);
@@ -137,6 +196,7 @@ bool Daemon::mount() {
     complain(fmt::format("cannot mount on {}", mountpoint_));
     return false;
   }
+  note_umount_helper(options_.memory ? "scalefs-memory" : options_.source, mountpoint_);
   return true;
 }
 
@@ -150,22 +210,64 @@ void Daemon::log_statistics() {
       s.memory.mnodes);
 }
 
+Report Daemon::report() {
+  return {.options = options_,
+          .mountpoint = mountpoint_,
+          .volume = *volume_,
+          .requests = transport_->stats(),
+          .over_rings = transport_->over_rings()};
+}
+
+std::optional<std::string> Daemon::answer_inquiry(std::string_view name) {
+  if (name == kInquiryDaemon) return daemon_facts(options_, image_path_, *volume_);
+  if (name == kInquiryStatistics) return report_text(report());
+  if (name == kInquiryStatisticsJson) return report_json(report());
+  return std::nullopt;
+}
+
+bool Daemon::detach(bool lazy) {
+  if (::umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0) {
+    forget_umount_helper(mountpoint_);
+    return true;
+  }
+  if (errno != EPERM) return false;
+  std::vector<std::string> words;
+  if (::geteuid() == 0) {
+    words = {"umount", "-i", "-q"};
+    if (lazy) words.push_back("-l");
+  } else {
+    words = {"fusermount3", "-u", "-q"};
+    if (lazy) words.push_back("-z");
+  }
+  words.push_back("--");
+  words.push_back(mountpoint_);
+  const int status = run_program(words);
+  if (status == kCannotRun) log_error("{} cannot be run: {} stays mounted", words[0], mountpoint_);
+  return status == 0;
+}
+
 // Unmounting goes by the kernel, as if from outside: it waits for nobody, and what it still holds
 // (pages dirtied through mmap) is written on the way. A mount that is in use is taken from the tree,
 // and its users get errors, as from a disk that is gone.
 void Daemon::end_by_signal(int signal) {
   log_info("ending by signal {}", signal);
-  notify_service_manager("STOPPING=1");
+  notify_service_manager("STOPPING=1\nSTATUS=writing what is left");
   if (!volume_->sync().ok()) log_error("not everything could be made durable");
-  if (::geteuid() == 0 && ::umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW) == 0) return;
-  if (errno == EBUSY) {
-    log_warning("{} is in use: its users will see errors", mountpoint_);
-    const int root = ::open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root >= 0) {
-      if (::syncfs(root) != 0) log_error("not all pages of open files could be written");
-      ::close(root);
-    }
+  if (detach(false)) {
+    detached_ = true;
+    return;
   }
+  log_warning("{} is in use{}: its users will see errors", mountpoint_,
+              [this] {
+                const std::string users = describe_users(mount_users(mountpoint_, kUsersNamed));
+                return users.empty() ? users : " by " + users;
+              }());
+  const int root = ::open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root >= 0) {
+    if (::syncfs(root) != 0) log_error("not all pages of open files could be written");
+    ::close(root);
+  }
+  detached_ = detach(true);
   transport_->stop();
 }
 
@@ -193,12 +295,17 @@ bool Daemon::mount_and_serve() {
     // From the mount on a signal means to unmount: it waits until that is possible.
     MutexLock lock(mutex_);
     if (!mount()) return false;
+    drop_capabilities();
     state_ = State::serving;
   }
   if (!transport_->serve().ok()) log_error("the kernel's requests can no longer be read");
   MutexLock lock(mutex_);
   state_ = State::ending;
-  transport_->unmount();
+  if (detached_) {
+    transport_->let_go();
+  } else {
+    transport_->unmount();
+  }
   return true;
 }
 
@@ -206,12 +313,23 @@ int Daemon::run() {
   // The image may lie on a file system that waits, when memory is short, for pages of our own mount to
   // be written: tell the kernel that this process must not wait for that. Needs privileges.
   (void)::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-  Signals signals([this](int signal) { on_signal(signal); });
-  if (!signals.status().ok()) {
+  raise_descriptor_limit();
+  Signals::block();
+  // The image is opened and the mount made with what permissions there are; all threads but this one, which drops its
+  // own once the mount is there, begin without.
+  std::optional<Signals> signals;
+  call_without_capabilities([&] { signals.emplace([this](int signal) { on_signal(signal); }); });
+  if (!signals->status().ok()) {
     complain("out of file descriptors");
     return kExitMountFailed;
   }
-  if (!open_volume()) return kExitMountFailed;
+  if (!options_.memory && !open_image()) return kExitMountFailed;
+  bool opened = false;
+  call_without_capabilities([&] {
+    opened = open_volume();
+    if (opened) make_operations();
+  });
+  if (!opened) return kExitMountFailed;
   int status = mount_and_serve() ? kExitOk : kExitMountFailed;
   if (operations_ != nullptr) operations_->finish();
   if (!volume_->unmount().ok()) {
@@ -232,6 +350,9 @@ int Daemon::run() {
 int run_daemon(const Options& options, const WrapDevice& wrap) {
   const auto mountpoint = find_mountpoint(options.mountpoint);
   if (!mountpoint) return kExitMountFailed;
+  if (options.nofail && !options.memory && ::access(options.source.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return kExitOk;
+  }
   Startup startup(options.foreground);
   const Status forked = startup.fork_daemon();
   if (!forked.ok()) {

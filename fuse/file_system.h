@@ -65,7 +65,8 @@ class FileSystem {
   virtual void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags, bool kill_sgid,
                         Responder reply) = 0;
   // `size` 0 asks for the size only.
-  virtual void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) = 0;
+  virtual void getxattr(const Context& context, MnodeNo mnode, std::string_view name, size_t size,
+                        Responder reply) = 0;
   // Names of trusted attributes are for root alone.
   virtual void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply) = 0;
   virtual void removexattr(MnodeNo mnode, std::string_view name, Responder reply) = 0;

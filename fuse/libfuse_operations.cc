@@ -1,7 +1,6 @@
 #include "fuse/libfuse_operations.h"
 
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "fuse/libfuse_transport.h"
 #include "fuse/negotiate.h"
 #include "fuse/raw_requests.h"
+#include "fuse/shutdown_mode.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -245,7 +245,7 @@ void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const cha
 
 void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t size) {
   serve(request, [&](FileSystem& to, Responder reply) {
-    to.getxattr(node(ino), name, size, std::move(reply));
+    to.getxattr(context_of(request), node(ino), name, size, std::move(reply));
   });
 }
 
@@ -283,14 +283,6 @@ void on_copy_file_range(fuse_req_t request, fuse_ino_t source, off_t source_offs
                         node(target), static_cast<uint64_t>(target_offset), length, flags,
                         std::move(reply));
   });
-}
-
-// The ioctl says that it only reads from us, so the kernel does not hand over what the caller's
-// argument points to: it is read from the caller's memory.
-bool read_shutdown_mode(int pid, const void* argument, uint32_t* mode) {
-  iovec local = {mode, sizeof(*mode)};
-  iovec remote = {const_cast<void*>(argument), sizeof(*mode)};
-  return process_vm_readv(pid, &local, 1, &remote, 1, 0) == ssize_t{sizeof(*mode)};
 }
 
 void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argument,

@@ -2,6 +2,9 @@
 
 #include <sys/statvfs.h>
 
+#include <cerrno>
+
+#include "base/clock.h"
 #include "fuse/libfuse_transport.h"
 #include "fuse/wire.h"
 
@@ -27,6 +30,20 @@ fuse_file_info to_info(const OpenMode& mode) {
 }
 
 }  // namespace
+
+LibfuseReply::LibfuseReply(fuse_req_t request, bool is_ioctl)
+    : request_(request),
+      is_ioctl_(is_ioctl),
+      target_(current_ring_target()),
+      since_(cycle_now()),
+      node_(current_node()),
+      opcode_(current_opcode()) {}
+
+LibfuseTransport& LibfuseReply::transport() const {
+  return *static_cast<LibfuseTransport*>(fuse_req_userdata(request_));
+}
+
+void LibfuseReply::note() { transport().stats().note(opcode_, since_); }
 
 // The requests whose replies are large say where the reply is to stand before anything else.
 Bytes LibfuseReply::buffer(size_t bytes) {
@@ -54,11 +71,12 @@ bool LibfuseReply::pack_entry_plus(const memfs::DirectoryEntry& entry, const Att
 }
 
 void LibfuseReply::forget_attributes(MnodeNo mnode) {
-  static_cast<LibfuseTransport*>(fuse_req_userdata(request_))->forget_attributes(mnode);
+  transport().forget_attributes(mnode);
 }
 
 void LibfuseReply::error(int code) {
   Self self(this);
+  if (code == EUCLEAN) [[unlikely]] transport().note_damage(node_);
   if (is_ioctl_ && code == 0) {
     fuse_reply_ioctl(request_, 0, nullptr, 0);
   } else {

@@ -12,11 +12,12 @@
 
 namespace scalefs::fuse {
 
+class LibfuseTransport;
+
 class LibfuseReply final : public Reply {
  public:
   // `is_ioctl`: data() and error(0) answer an ioctl.
-  explicit LibfuseReply(fuse_req_t request, bool is_ioctl = false)
-      : request_(request), is_ioctl_(is_ioctl), target_(current_ring_target()) {}
+  explicit LibfuseReply(fuse_req_t request, bool is_ioctl = false);
 
   Bytes buffer(size_t bytes) override;
   bool pack_entry(const memfs::DirectoryEntry& entry, size_t bytes_max) override;
@@ -44,17 +45,23 @@ class LibfuseReply final : public Reply {
   // The object's end, and what is sent meanwhile is its answer.
   class Self {
    public:
-    explicit Self(LibfuseReply* reply) : reply_(reply), answer_(reply->target_) {}
+    explicit Self(LibfuseReply* reply) : reply_(reply), answer_(reply->target_) { reply->note(); }
 
    private:
     const std::unique_ptr<LibfuseReply> reply_;
     const RingAnswer answer_;  // ends first
   };
+  // Counts the answer; before it goes out, so that who got it finds it counted.
+  void note();
+  LibfuseTransport& transport() const;
   bool pack(const memfs::DirectoryEntry& entry, bool plus, const Attr* attr, size_t bytes_max);
 
   fuse_req_t request_;
   const bool is_ioctl_;
   const RingTarget target_;
+  const uint64_t since_;  // cycle_now() at the request's arrival
+  const uint64_t node_;
+  const uint32_t opcode_;
   ReplyBuffer buffer_;
   Bytes memory_;       // of buffer_, or in place
   size_t listed_ = 0;  // bytes of the listing

@@ -1,5 +1,6 @@
 #include "fuse/libfuse_transport.h"
 
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/core.h"
 #include "base/log.h"
 #include "fuse/libfuse_operations.h"
@@ -87,6 +89,16 @@ LibfuseTransport::~LibfuseTransport() {
 void LibfuseTransport::unmount() {
   if (mounted_) fuse_session_unmount(session_);
   mounted_ = false;
+}
+
+void LibfuseTransport::let_go() {
+  if (!mounted_) return;
+  mounted_ = false;
+  // The descriptor is libfuse's to close; what it stands for ends here.
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return;
+  (void)::dup3(null, fuse_session_fd(session_), O_CLOEXEC);
+  ::close(null);
 }
 
 Status LibfuseTransport::mount(const std::string& mountpoint) {
@@ -234,7 +246,9 @@ bool LibfuseTransport::admit(int fd, Bytes* whole) {
   if (!is_raw_request(header->opcode)) [[likely]] return true;
   int cancel_state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+  const uint64_t since = cycle_now();
   serve_raw_request(file_system_, sink, request);
+  stats_.note(header->opcode, since);
   pthread_setcancelstate(cancel_state, &cancel_state);
   return false;
 }
@@ -271,6 +285,11 @@ ssize_t LibfuseTransport::write_hook(int fd, iovec* parts, int count, void* user
   // pairs with answer_init
   if (!self->init_done_.load(acquire)) [[unlikely]] return self->answer_init(fd, parts, count);
   return ::writev(fd, parts, count);
+}
+
+void LibfuseTransport::note_damage(uint64_t node) {
+  log_error("damage was found on the way to object {}: run fsck.scalefs when the volume is unmounted", node);
+  if (options_.on_damage) options_.on_damage();
 }
 
 // Waits for nobody: pages stay, and whoever asked holds the object.

@@ -24,6 +24,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "fuse/file_system.h"
+#include "fuse/request_stats.h"
 #include "fuse/rings.h"
 #include "fuse/transport_options.h"
 
@@ -50,6 +51,8 @@ class LibfuseTransport final : private RingHandler {
   // Takes the mount away if it still is there, also a busy one; replies that come later go nowhere. After
   // serve() only.
   void unmount();
+  // The same where somebody else has taken the mount away: users of one that was busy get errors.
+  void let_go();
   // Ends serve() though the mount may be busy, and waits for its end; any thread but those of the
   // loop. Whoever still uses the mount gets errors.
   void stop();
@@ -58,6 +61,10 @@ class LibfuseTransport final : private RingHandler {
   void forget_attributes(MnodeNo mnode);
 
   FileSystem& file_system() { return file_system_; }
+  RequestStats& stats() { return stats_; }
+  bool over_rings() const { return rings_used_; }
+  // Damage was found on the way to this object (0: not known), and the caller is told so.
+  void note_damage(uint64_t node);
   bool strict_open() const { return options_.strict_open; }
 
  private:
@@ -78,6 +85,7 @@ class LibfuseTransport final : private RingHandler {
 
   FileSystem& file_system_;
   const TransportOptions options_;
+  RequestStats stats_;
   fuse_session* session_ = nullptr;
   bool mounted_ = false;
 

@@ -1,31 +1,33 @@
 #include <fuse_lowlevel.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "fuse/daemon.h"
 #include "fuse/options.h"
+#include "fuse/remount_command.h"
+#include "fuse/shutdown_mode.h"
 #include "fuse/startup.h"
+#include "fuse/stat_command.h"
 #include "fuse/sync_command.h"
+#include "fuse/umount_command.h"
 
 namespace scalefs::fuse {
 namespace {
 
-// A mounted file system takes no second daemon; the kernel's part of a remount is mount(8)'s.
-int remount(const Options& options) {
-  const char* const words[] = {"mount", "-i", "-o", options.remount_options.c_str(),
-                               options.mountpoint.c_str(), nullptr};
-  ::execvp(words[0], const_cast<char* const*>(words));
-  std::fprintf(stderr, "scalefs: cannot run mount: %s\n", std::strerror(errno));
-  return kExitMountFailed;
+int run_umount(const std::vector<std::string>& arguments) {
+  std::string error;
+  const auto options = parse_umount(arguments, &error);
+  if (options) return umount_command(*options);
+  std::fprintf(stderr, "umount.scalefs: %s\n"
+               "usage: umount.scalefs [-flnrv] [-N NAMESPACE] [-t TYPE] MOUNTPOINT\n", error.c_str());
+  return kExitUsage;
 }
 
-int run(const char* program, const std::vector<std::string>& arguments) {
+int run(const std::string& program, const std::vector<std::string>& arguments) {
+  if (is_umount_helper(program)) return run_umount(arguments);
   std::string error;
   const auto options = parse_options(program, arguments, &error);
   if (!options) {
@@ -43,8 +45,10 @@ int run(const char* program, const std::vector<std::string>& arguments) {
       return kExitOk;
     case Options::Action::sync:
       return sync_command(options->mountpoint);
+    case Options::Action::stat:
+      return stat_command(options->mountpoint, options->json);
     case Options::Action::remount:
-      return remount(*options);
+      return remount_command(*options);
     case Options::Action::mount:
       break;
   }
@@ -56,8 +60,9 @@ int run(const char* program, const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   try {
-    const char* program = argc > 0 ? argv[0] : "scalefs";
+    const std::string program = argc > 0 ? argv[0] : "scalefs";
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    if (program == scalefs::fuse::kReadMemoryProgram) return scalefs::fuse::read_memory_command(arguments);
     return scalefs::fuse::run(program, arguments);
   } catch (const std::bad_alloc&) {
     std::fputs("scalefs: out of memory\n", stderr);

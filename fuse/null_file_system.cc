@@ -212,7 +212,7 @@ void NullFileSystem::setattr(const Context&, MnodeNo mnode, const memfs::SetAttr
   reply.attr(attr);
 }
 
-void NullFileSystem::getxattr(MnodeNo, std::string_view, size_t, Responder reply) {
+void NullFileSystem::getxattr(const Context&, MnodeNo, std::string_view, size_t, Responder reply) {
   reply.error(ENODATA);
 }
 

@@ -49,7 +49,8 @@ class NullFileSystem final : public FileSystem {
   void setxattr(MnodeNo, std::string_view, ConstBytes, int, bool, Responder reply) override {
     reply.error(0);
   }
-  void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) override;
+  void getxattr(const Context& context, MnodeNo mnode, std::string_view name, size_t size,
+                Responder reply) override;
   void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply) override;
   void removexattr(MnodeNo mnode, std::string_view name, Responder reply) override;
   void statfs(Responder reply) override;

@@ -33,7 +33,7 @@ int mount_null(const Options& options, const std::string& mountpoint) {
     if (::umount2(mountpoint.c_str(), UMOUNT_NOFOLLOW) != 0) transport->stop();
   });
   TransportOptions wanted = transport_options(options, true, false);
-  wanted.on_ready = [&] { startup.ready(); };
+  wanted.on_ready = [&] { startup.ready("serving nothing on " + mountpoint); };
   auto made = LibfuseTransport::create(null, std::move(wanted));
   const bool mounted = made.ok() && (*made)->mount(mountpoint).ok();
   if (mounted) transport = std::move(*made);

@@ -8,8 +8,11 @@
 // (mount options sync, dirsync) calls that change names are answered only when durable.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "fuse/file_system.h"
 #include "fuse/sync_queue.h"
@@ -21,6 +24,10 @@ class Operations final : public FileSystem {
  public:
   struct Settings {
     bool sync_names = false;
+    // Who may ask for the daemon's own (fuse/inquiry.h), beside root.
+    uint32_t owner = 0;
+    // The answer to such a question; nullopt: it is none. Any thread.
+    std::function<std::optional<std::string>(std::string_view name)> inquiry = {};
   };
 
   // `volume` outlives the Operations.
@@ -59,7 +66,8 @@ class Operations final : public FileSystem {
   void setattr(const Context& context, MnodeNo mnode, const memfs::SetAttr& change, Responder reply) override;
   void setxattr(MnodeNo mnode, std::string_view name, ConstBytes value, int flags, bool kill_sgid,
                 Responder reply) override;
-  void getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) override;
+  void getxattr(const Context& context, MnodeNo mnode, std::string_view name, size_t size,
+                Responder reply) override;
   void listxattr(const Context& context, MnodeNo mnode, size_t size, Responder reply) override;
   void removexattr(MnodeNo mnode, std::string_view name, Responder reply) override;
   void statfs(Responder reply) override;
@@ -78,6 +86,7 @@ class Operations final : public FileSystem {
                        uint64_t target_offset, uint64_t length, int flags, Responder reply) override;
 
  private:
+  void answer_inquiry(const Context& context, std::string_view name, size_t size, Responder reply);
   memfs::MemFs& fs() { return volume_.fs(); }
   // Answer a call that changed names of `parent`: at once, or when durable.
   void answer_entry(MnodeNo parent, const Attr& attr, Responder reply);

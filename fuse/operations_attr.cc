@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "fuse/inquiry.h"
 #include "fuse/operations.h"
 
 namespace scalefs::fuse {
@@ -80,7 +81,21 @@ void Operations::setxattr(MnodeNo mnode, std::string_view name, ConstBytes value
   reply.status(fs().setxattr(mnode, name, value, mode, kill_sgid));
 }
 
-void Operations::getxattr(MnodeNo mnode, std::string_view name, size_t size, Responder reply) {
+void Operations::answer_inquiry(const Context& context, std::string_view name, size_t size,
+                                Responder reply) {
+  if (context.uid != 0 && context.uid != settings_.owner) return reply.error(EPERM);
+  const auto text = settings_.inquiry ? settings_.inquiry(name) : std::nullopt;
+  if (!text) return reply.error(EOPNOTSUPP);
+  if (size == 0) return reply.xattr_size(text->size());
+  if (text->size() > size) return reply.error(ERANGE);
+  reply.data(std::as_bytes(std::span(*text)));
+}
+
+void Operations::getxattr(const Context& context, MnodeNo mnode, std::string_view name, size_t size,
+                          Responder reply) {
+  if (mnode == kRootMnode && name.starts_with(kInquiryPrefix)) [[unlikely]] {
+    return answer_inquiry(context, name, size, std::move(reply));
+  }
   auto value = fs().getxattr(mnode, name);
   if (!value.ok()) return reply.error(value.code());
   if (size == 0) return reply.xattr_size(value->size());

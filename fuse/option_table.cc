@@ -12,7 +12,7 @@ namespace scalefs::fuse {
 namespace {
 
 // What a value must be like.
-enum class Takes { nothing, text, count, size, choice };
+enum class Takes { nothing, anything, text, count, size, choice };
 
 struct Value {
   std::string_view text;
@@ -77,14 +77,18 @@ constexpr Known kKnown[] = {
     {"nolazytime", Takes::nothing, nullptr},
     {"nostrictatime", Takes::nothing, nullptr},
     {"iversion", Takes::nothing, nullptr},
+    {"noiversion", Takes::nothing, nullptr},
+    {"mand", Takes::nothing, nullptr},
+    {"nomand", Takes::nothing, nullptr},
     {"silent", Takes::nothing, nullptr},
     {"loud", Takes::nothing, nullptr},
     {"auto", Takes::nothing, nullptr},
     {"noauto", Takes::nothing, nullptr},
-    {"nofail", Takes::nothing, nullptr},
-    {"fail", Takes::nothing, nullptr},
+    {"nofail", Takes::nothing, [](Options& o, const Value&) { o.nofail = true; }},
+    {"fail", Takes::nothing, [](Options& o, const Value&) { o.nofail = false; }},
     {"_netdev", Takes::nothing, nullptr},
-    {"user", Takes::nothing, nullptr},
+    {"user", Takes::anything, nullptr},
+    {"uhelper", Takes::text, nullptr},
     {"nouser", Takes::nothing, nullptr},
     {"users", Takes::nothing, nullptr},
     {"nousers", Takes::nothing, nullptr},
@@ -140,6 +144,11 @@ constexpr Known kKnown[] = {
     {"io_uring", Takes::choice,
      [](Options& o, const Value& v) { o.io_uring = static_cast<RingUse>(v.number); }, 0, 0,
      "auto|on|off"},
+    {"errors", Takes::choice,
+     [](Options& o, const Value& v) { o.on_errors = static_cast<Options::OnErrors>(v.number); }, 0, 0,
+     "continue|remount-ro"},
+    {"norecovery", Takes::nothing, [](Options& o, const Value&) { o.volume.recover = false; }},
+    {"noload", Takes::nothing, [](Options& o, const Value&) { o.volume.recover = false; }},
     {"q_depth", Takes::count,
      [](Options& o, const Value& v) { o.queue_depth = static_cast<unsigned>(v.number); }, 1, 1024},
     {"discard", Takes::nothing, [](Options& o, const Value&) { o.volume.discard = true; }},
@@ -218,7 +227,9 @@ std::optional<std::string> apply_option(std::string_view option, Options& option
                         : fmt::format("unknown option '{}'; did you mean '{}'?", name, near);
   }
   Value value;
-  if (known->takes == Takes::nothing) {
+  if (known->takes == Takes::anything) {
+    // With a value or without.
+  } else if (known->takes == Takes::nothing) {
     if (equals != std::string_view::npos) return fmt::format("option '{}' takes no value", name);
   } else {
     if (equals == std::string_view::npos) return fmt::format("option '{}' needs a value", name);

@@ -9,6 +9,8 @@
 namespace scalefs::fuse {
 namespace {
 
+constexpr const char* kIoUringChoices[] = {"auto", "on", "off"};  // by RingUse
+
 std::string_view base_name(std::string_view path) {
   const size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -67,6 +69,8 @@ class Parser {
       options_.action = Options::Action::help;
     } else if (word == "--version") {
       options_.action = Options::Action::version;
+    } else if (word == "--json") {
+      options_.json = true;
     } else if (word == "--foreground") {
       options_.foreground = true;
     } else {
@@ -142,14 +146,19 @@ class Parser {
 
   void finish() {
     using Action = Options::Action;
+    options_.by_mount = helper_;
+    options_.nofail = options_.nofail && helper_;
     if (options_.action == Action::help || options_.action == Action::version) return;
-    if (!helper_ && !options_.memory && !operands_.empty() && operands_[0] == "sync") {
-      if (operands_.size() != 2) return fail("sync takes one mount point");
-      options_.action = Action::sync;
+    if (!helper_ && !options_.memory && !operands_.empty() &&
+        (operands_[0] == "sync" || operands_[0] == "stat")) {
+      options_.action = operands_[0] == "sync" ? Action::sync : Action::stat;
+      if (operands_.size() != 2) return fail(operands_[0] + " takes one mount point");
+      if (options_.json && options_.action == Action::sync) return fail("sync takes no --json");
       options_.mountpoint = operands_[1];
       if (options_.mountpoint.empty()) fail("the mount point's name is empty");
       return;
     }
+    if (options_.json) return fail("--json is for scalefs stat");
     const size_t wanted = options_.memory ? 1 : 2;
     if (operands_.size() < wanted) {
       return fail(options_.memory || !operands_.empty() ? "no mount point given"
@@ -162,6 +171,9 @@ class Parser {
     options_.mountpoint = operands_.back();
     if (options_.source.empty() && !options_.memory) return fail("the image's name is empty");
     if (options_.mountpoint.empty()) return fail("the mount point's name is empty");
+    if (!options_.volume.recover && !options_.volume.read_only && options_.action == Action::mount) {
+      return fail("norecovery needs ro: a volume that is not recovered can only be read");
+    }
     if (options_.allow_root && options_.allow_other.value_or(false)) {
       return fail("allow_other and allow_root exclude each other");
     }
@@ -213,7 +225,9 @@ std::optional<Options> parse_options(std::string_view program,
 }
 
 std::vector<std::string> mount_options(const Options& options, bool as_root, bool read_only) {
-  std::vector<std::string> list = options.pass_on;
+  std::vector<std::string> list;
+  if (options.by_mount && as_root) list = {"suid", "dev"};
+  list.insert(list.end(), options.pass_on.begin(), options.pass_on.end());
   list.push_back(read_only ? "ro" : "rw");
   list.push_back("default_permissions");
   if (options.allow_root) {
@@ -228,11 +242,29 @@ std::vector<std::string> mount_options(const Options& options, bool as_root, boo
   return list;
 }
 
+std::string own_options(const Options& options) {
+  const volume::VolumeOptions& v = options.volume;
+  std::string list = fmt::format("{},commit={},cache_size={},q_depth={},io_uring={}",
+                                 v.read_only ? "ro" : "rw", v.commit_interval_ms / 1000, v.cache_bytes,
+                                 options.queue_depth, kIoUringChoices[static_cast<int>(options.io_uring)]);
+  if (options.threads != 0) list += fmt::format(",threads={}", options.threads);
+  if (!v.relatime) list += ",strictatime";
+  if (v.noatime) list += ",noatime";
+  if (v.nodiratime) list += ",nodiratime";
+  if (v.discard) list += ",discard";
+  if (options.strict_open) list += ",strict_open";
+  if (options.sync_names) list += ",dirsync";
+  if (options.on_errors == Options::OnErrors::remount_read_only) list += ",errors=remount-ro";
+  if (!v.recover) list += ",norecovery";
+  return list;
+}
+
 std::string help_text() {
   return
       R"(usage: scalefs [-fdv] [-o OPTION[,OPTION...]] IMAGE MOUNTPOINT
        scalefs [-fdv] [-o OPTION[,OPTION...]] --memory MOUNTPOINT
        scalefs sync MOUNTPOINT
+       scalefs stat [--json] MOUNTPOINT
 
 Mounts the volume in IMAGE (a file or a block device made by mkfs.scalefs), or
 one that lives in memory only. Returns when the mount is there.
@@ -249,11 +281,14 @@ one that lives in memory only. Returns when the mount is there.
   strict_open        tell the daemon of each open and close
   threads=N          threads that serve requests, over /dev/fuse
   discard            tell the device about freed blocks
+  errors=WHAT        what damage does that is found: continue, or remount-ro
+  norecovery         with ro: leave out what the journal holds
   ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,
   fsname=, subtype=, max_read=, clone_fd and the other options of mount(8) and
   mount.fuse3(8)
 
 scalefs sync makes everything durable that was done on the mounted volume.
+scalefs stat shows what the mounted volume's daemon has counted.
 )";
 }
 

@@ -2,7 +2,8 @@
 //
 //   scalefs [-fdVh] [-o OPT[,OPT...]] SOURCE MOUNTPOINT
 //   scalefs [-fdVh] [-o OPT[,OPT...]] --memory MOUNTPOINT
-//   scalefs COMMAND ARGUMENT...            (the first operand is a command's name: sync)
+//   scalefs sync MOUNTPOINT
+//   scalefs stat [--json] MOUNTPOINT       (an image of a command's name is given as ./sync)
 //   mount.scalefs SOURCE MOUNTPOINT [-sfnv] [-o OPT[,OPT...]] [-t TYPE]
 //
 // Options may stand before or after the operands. Option names are those of mount(8) and of
@@ -22,18 +23,23 @@
 namespace scalefs::fuse {
 
 struct Options {
-  enum class Action { mount, remount, sync, help, version, nothing };
+  enum class Action { mount, remount, sync, stat, help, version, nothing };
   Action action = Action::mount;
 
   std::string source;      // an image or a device; empty with `memory`
-  std::string mountpoint;  // also of sync
+  std::string mountpoint;  // also of sync and stat
+  bool json = false;       // of stat
   bool memory = false;
   bool foreground = false;
   bool debug = false;
   bool verbose = false;
+  bool by_mount = false;  // called by mount(8), which leaves out what its defaults have: suid and dev
+  bool nofail = false;    // with by_mount: an image that does not exist is no error
 
   volume::VolumeOptions volume;
   bool sync_names = false;  // sync, dirsync
+  // What damage of one object does to all others: nothing, or the volume takes no more changes.
+  enum class OnErrors { go_on, remount_read_only } on_errors = OnErrors::go_on;
   unsigned threads = 0;     // 0: by the number of cores
   bool clone_fd = false;
   bool strict_open = false;
@@ -54,11 +60,14 @@ std::optional<Options> parse_options(std::string_view program,
                                      std::span<const std::string> arguments, std::string* error);
 
 // What libfuse is given: `pass_on` and what follows from the other options. As root, everybody may
-// use the mount unless the options say otherwise. `read_only`: whatever the options say.
+// use the mount unless the options say otherwise, and mount(8) means suid and dev where it does not say nosuid and nodev. `read_only`: whatever the options say.
 std::vector<std::string> mount_options(const Options& options, bool as_root, bool read_only);
 
 // 4096, 64K, 512M, 2G, 1T: powers of 1024. nullopt for anything else, also for what exceeds 64 bits.
 std::optional<uint64_t> parse_size(std::string_view text);
+
+// What the daemon was started with, as a list that parse_options takes: its own options, those of the kernel left out.
+std::string own_options(const Options& options);
 
 std::string help_text();
 

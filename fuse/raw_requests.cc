@@ -81,6 +81,10 @@ class RawReply final : public Reply {
 
 void set_current_request(const fuse_in_header* header) { current_request = header; }
 
+uint32_t current_opcode() { return current_request != nullptr ? current_request->opcode : 0; }
+
+uint64_t current_node() { return current_request != nullptr ? current_request->nodeid : 0; }
+
 bool current_write_kills_set_id() {
   return current_is(FUSE_WRITE) &&
          (body_of<fuse_write_in>(current_request).write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;

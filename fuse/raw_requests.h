@@ -16,6 +16,10 @@ namespace scalefs::fuse {
 // holds at least what libfuse checked before it called the operation.
 void set_current_request(const fuse_in_header* header);
 
+// Its kind (FUSE_LOOKUP, ...), and the object that it is about; 0 without one.
+uint32_t current_opcode();
+uint64_t current_node();
+
 // Whether the kernel asks to drop the set-id bits: of a WRITE, and of an OPEN that truncates. False
 // for a request of another kind.
 bool current_write_kills_set_id();

@@ -10,12 +10,26 @@
 
 namespace scalefs::fuse {
 
-Signals::Signals(std::function<void(int)> handler) : handler_(std::move(handler)) {
-  ::signal(SIGPIPE, SIG_IGN);
+namespace {
+
+sigset_t handled() {
   sigset_t set;
   sigemptyset(&set);
   for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+void Signals::block() {
+  const sigset_t set = handled();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+Signals::Signals(std::function<void(int)> handler) : handler_(std::move(handler)) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = handled();
+  block();
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC);
   stop_ = ::eventfd(0, EFD_CLOEXEC);
   if (signals_ < 0 || stop_ < 0) {

@@ -17,6 +17,9 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
+  // Blocks these signals in the calling thread, for the threads that it makes. The constructor does, too.
+  static void block();
+
   // EMFILE, ENOMEM: no signal will be seen.
   Status status() const { return status_; }
 

@@ -1,15 +1,12 @@
 #include "fuse/startup.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/log.h"
@@ -74,7 +71,7 @@ Status Startup::fork_daemon() {
   return {};
 }
 
-void Startup::ready() {
+void Startup::ready(const std::string& status) {
   if (!foreground_) {
     leave_terminal();
     const unsigned char ok = kExitOk;
@@ -82,26 +79,12 @@ void Startup::ready() {
     ::close(pipe_);
     pipe_ = -1;
   }
-  notify_service_manager("READY=1");
+  notify_service_manager("READY=1\nSTATUS=" + status);
 }
 
-void notify_service_manager(const char* state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const size_t length = std::strlen(path);
-  if (length >= sizeof(address.sun_path)) return;
-  std::memcpy(address.sun_path, path, length);
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-  if (::sendto(fd, state, std::strlen(state), MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&address), size) < 0) {
-    log_warning("the service manager cannot be told '{}'", state);
-  }
-  ::close(fd);
+void notify_service_manager(const std::string& state) {
+  const int result = ::sd_notify(0, state.c_str());
+  if (result < 0) log_warning("the service manager cannot be told '{}': {}", state, std::strerror(-result));
 }
 
 }  // namespace scalefs::fuse

@@ -5,6 +5,8 @@
 // Must be used before any thread is started.
 #pragma once
 
+#include <string>
+
 #include "base/result.h"
 
 namespace scalefs::fuse {
@@ -27,9 +29,9 @@ class Startup {
   Status fork_daemon();
 
   // Child: the mount is there. Leaves the terminal (session, standard files, working folder, log to
-  // syslog), lets the parent exit with 0, and tells a service manager that asked (NOTIFY_SOCKET).
-  // Any thread, once.
-  void ready();
+  // syslog), lets the parent exit with 0, and tells a service manager that asked (NOTIFY_SOCKET), with
+  // `status` for people. Any thread, once.
+  void ready(const std::string& status);
 
  private:
   const bool foreground_;
@@ -37,6 +39,6 @@ class Startup {
 };
 
 // sd_notify(3): does nothing when nobody asked.
-void notify_service_manager(const char* state);
+void notify_service_manager(const std::string& state);
 
 }  // namespace scalefs::fuse

@@ -5,9 +5,13 @@
 
 #include <string>
 
+#include "base/result.h"
+
 namespace scalefs::fuse {
 
 // Returns the exit status; a failure is told on standard error.
 int sync_command(const std::string& mountpoint);
+// The same of the volume whose root directory is open as `root`. EIO: not everything is durable.
+Status sync_volume(int root);
 
 }  // namespace scalefs::fuse

@@ -12,7 +12,8 @@ TransportOptions transport_options(const Options& options, bool as_root, bool re
           .ring_depth = options.queue_depth,
           .strict_open = options.strict_open,
           .debug = options.debug,
-          .on_ready = {}};
+          .on_ready = {},
+          .on_damage = {}};
 }
 
 }  // namespace scalefs::fuse

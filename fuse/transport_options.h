@@ -24,6 +24,8 @@ struct TransportOptions {
   bool debug = false;  // libfuse prints every request
   // Called once, on a worker, when the kernel has been told that the file system is there.
   std::function<void()> on_ready;
+  // Called when a request was answered EUCLEAN; any thread.
+  std::function<void()> on_damage;
 };
 
 // What the command line says of the transport.

@@ -7,7 +7,7 @@ packages=(
   # build
   cmake ninja-build g++ clang lld llvm libclang-rt-14-dev pkg-config python3 ccache
   libfuse3-dev libjemalloc-dev libfmt-dev libcli11-dev libblkid-dev uuid-dev nlohmann-json3-dev libgtest-dev
-  libbenchmark-dev liburing-dev
+  libbenchmark-dev liburing-dev libcap-ng-dev libmount-dev libsystemd-dev
   # mounting and the programs that tests run on a mount
   fuse3 kmod mount util-linux dbench fio stress-ng git sqlite3 rsync attr acl tar xz-utils procps
   e2fsprogs xfsprogs

@@ -1,5 +1,6 @@
 #include "tools/dump.h"
 
+#include <blkid/blkid.h>
 #include <fmt/format.h>
 
 #include <memory>
@@ -32,6 +33,7 @@ class Dump {
   void replay();
   int show_super();
   int show_journal();
+  int show_probe();
 
   const DumpOptions& options_;
   Console console_;
@@ -45,6 +47,7 @@ class Dump {
 int Dump::open_device() {
   diskfs::FileDeviceOptions how;
   how.read_only = true;
+  how.lock = options_.what != DumpOptions::What::probe;
   how.lock_wait = console_.wait_for(options_.path, options_.lock_wait_ms);
   std::string why;
   auto device = diskfs::FileDevice::open(options_.path, how, &why);
@@ -155,12 +158,25 @@ int Dump::show_journal() {
   return kDumpDone;
 }
 
+// As blkid -o udev prints it: a name for programs, where anything that is not plain is spelled \xHH, and one for people.
+int Dump::show_probe() {
+  const std::string uuid = format_uuid(sb_.uuid);
+  console_.print("ID_FS_TYPE=scalefs\nID_FS_USAGE=filesystem\nID_FS_UUID={}\nID_FS_UUID_ENC={}\n", uuid,
+                 uuid);
+  if (sb_.label.empty()) return kDumpDone;
+  char text[diskfs::kLabelBytesMax * 4 + 1];
+  if (::blkid_safe_string(sb_.label.c_str(), text, sizeof(text)) == 0) console_.print("ID_FS_LABEL={}\n", text);
+  if (::blkid_encode_string(sb_.label.c_str(), text, sizeof(text)) == 0) console_.print("ID_FS_LABEL_ENC={}\n", text);
+  return kDumpDone;
+}
+
 int Dump::run() {
   using What = DumpOptions::What;
   if (const int code = open_device()) return code;
   if (const int code = choose_superblock()) return code;
   if (options_.what == What::super) return show_super();
   if (options_.what == What::journal) return show_journal();
+  if (options_.what == What::probe) return show_probe();
   replay();
   diskfs::NodeStore store(*overlay_, sb_.uuid.data(), sb_.hash_key);
   TreeDump tree(store, sb_, options_.verbose, console_, printer_);

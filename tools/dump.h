@@ -1,7 +1,7 @@
 // scalefs-dump without its command line: shows what stands on a volume. Never writes to the device.
 //
 // What the newest checkpoint and the journal behind it make together is shown: the journal is replayed
-// in memory, as fsck.scalefs -n does. With `checkpoint_only`, or where the journal cannot be replayed
+// in memory, as fsck.scalefs -n does. `probe` alone looks at superblocks only, and takes no lock, so that it may run at any time. With `checkpoint_only`, or where the journal cannot be replayed
 // (which is said), the newest checkpoint alone.
 #pragma once
 
@@ -19,7 +19,7 @@ inline constexpr int kDumpOperational = 8;  // not a volume, locked, cannot be r
 inline constexpr int kDumpUsage = 16;
 
 struct DumpOptions {
-  enum class What : uint8_t { super, journal, tree, inode, dir };
+  enum class What : uint8_t { super, journal, tree, inode, dir, probe };
   std::string path;
   What what = What::super;
   std::string target;            // of inode and dir: a number or a path from the root

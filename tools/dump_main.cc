@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
   command("tree", "The nodes of the tree", DumpOptions::What::tree, false);
   command("inode", "An inode: attributes, mapping, extended attributes", DumpOptions::What::inode, true);
   command("dir", "The names of a directory", DumpOptions::What::dir, true);
+  command("probe", "What udev(7) wants to know of a device; also of one that is in use", DumpOptions::What::probe,
+          false);
   const auto done = scalefs::tools::parse(app, argc, argv, scalefs::tools::kDumpUsage);
   if (done) return *done;
   return scalefs::tools::run_dump(options, stdout, stderr);

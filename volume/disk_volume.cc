@@ -148,6 +148,10 @@ Statistics DiskVolume::statistics() {
   result.absorbed = counts.absorbed;
   result.log_depth = log_operations();
   result.log_bytes = log_bytes();
+  for (uint32_t core = 0; core < fsyncs_.size(); ++core) {
+    result.log_depth_of_cores.push_back(log_.depth_of(core));
+  }
+  result.journal_fill = disk_->journal_fill();
   result.memory = fs_->usage();
   return result;
 }

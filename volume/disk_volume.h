@@ -37,6 +37,7 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   Statistics statistics() override;
   Status unmount() override;
   void shutdown() override;
+  void refuse_changes(std::string_view why) override { health_.fail(why, Errno(EUCLEAN)); }
   bool read_only() const override { return health_.read_only(); }
   bool failed() const override { return health_.failed() || disk_->failed(); }
   const diskfs::VolumeInfo& info() const override { return disk_->info(); }

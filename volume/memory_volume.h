@@ -23,6 +23,7 @@ class MemoryVolume final : public Volume {
   Statistics statistics() override;
   Status unmount() override;
   void shutdown() override { (void)unmount(); }
+  void refuse_changes(std::string_view) override {}
   bool read_only() const override { return false; }
   bool failed() const override { return false; }
   const diskfs::VolumeInfo& info() const override { return info_; }

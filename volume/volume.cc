@@ -15,6 +15,7 @@ Result<std::unique_ptr<Volume>> Volume::mount(diskfs::BlockDevice& device,
                                               const VolumeOptions& options, std::string* why) {
   diskfs::MountOptions disk_options;
   disk_options.read_only = options.read_only || device.read_only();
+  disk_options.recover = options.recover;
   disk_options.discard = options.discard;
   disk_options.node_cache_bytes =
       std::min<size_t>(disk_options.node_cache_bytes, options.cache_bytes / 8);

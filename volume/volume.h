@@ -16,6 +16,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "diskfs/diskfs.h"
 #include "memfs/memfs.h"
@@ -24,6 +26,7 @@ namespace scalefs::volume {
 
 struct VolumeOptions {
   bool read_only = false;
+  bool recover = true;  // false, with read_only alone: what the journal holds is left out
   bool threads = true;
   bool noatime = false;
   bool nodiratime = false;  // the same for directories alone
@@ -49,6 +52,8 @@ struct Statistics {
   diskfs::DiskFs::Statistics disk;
   uint64_t fsyncs = 0, commits = 0, operations_committed = 0, absorbed = 0;
   uint64_t log_depth = 0, log_bytes = 0;
+  std::vector<uint64_t> log_depth_of_cores;  // what no cut has taken yet
+  double journal_fill = 0;                   // of its room, 0 to 1
   memfs::Usage memory;
 };
 
@@ -76,6 +81,8 @@ class Volume {
 
   // sync(), checkpoint, stop the threads; later calls through fs() answer EIO. Idempotent.
   virtual Status unmount() = 0;
+  // From now on as after a failed write (failed()); the first call logs `why`. For damage that was found.
+  virtual void refuse_changes(std::string_view why) = 0;
   // Stops at once without making anything durable, as a crash would (tests; the shutdown ioctl).
   virtual void shutdown() = 0;
 

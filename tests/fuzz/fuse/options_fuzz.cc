@@ -38,6 +38,9 @@ bool names_something(const std::string& error, const Words& words) {
       "-o needs a value",           "-t needs a value",
       "-N needs a value",           "no mount point given",
       "no image and no mount point given", "sync takes one mount point",
+      "stat takes one mount point",  "sync takes no --json",
+      "--json is for scalefs stat",
+      "norecovery needs ro: a volume that is not recovered can only be read",
       "the image's name is empty",  "the mount point's name is empty",
       "allow_other and allow_root exclude each other"};
   if (std::ranges::find(kSentences, error) != std::end(kSentences)) return true;
@@ -60,14 +63,15 @@ bool names_something(const std::string& error, const Words& words) {
 
 bool same(const Options& a, const Options& b) {
   const auto volume = [](const volume::VolumeOptions& v) {
-    return std::tuple(v.read_only, v.threads, v.noatime, v.nodiratime, v.relatime, v.discard, v.commit_interval_ms,
+    return std::tuple(v.read_only, v.threads, v.noatime, v.nodiratime, v.relatime, v.discard, v.recover, v.commit_interval_ms,
                       v.cache_bytes, v.log_bytes_max, v.background_commit_ops,
                       v.background_commit_bytes, v.inline_bytes_max);
   };
   const auto all = [](const Options& o) {
     return std::tie(o.action, o.source, o.mountpoint, o.memory, o.foreground, o.debug, o.verbose,
                     o.sync_names, o.threads, o.clone_fd, o.fsname, o.subtype, o.allow_other,
-                    o.allow_root, o.pass_on, o.remount_options, o.io_uring, o.queue_depth);
+                    o.allow_root, o.pass_on, o.remount_options, o.io_uring, o.queue_depth,
+                    o.on_errors, o.strict_open, o.json);
   };
   return volume(a.volume) == volume(b.volume) && all(a) == all(b);
 }
@@ -79,8 +83,10 @@ Words written_down(const Options& options) {
   if (options.foreground) words.push_back("--foreground");
   if (options.verbose) words.push_back("-v");
   if (options.debug) words.push_back("-d");
+  if (options.json) words.push_back("--json");
   words.push_back("--");
   if (options.action == Options::Action::sync) words.push_back("sync");
+  if (options.action == Options::Action::stat) words.push_back("stat");
   if (!options.source.empty()) words.push_back(options.source);
   words.push_back(options.mountpoint);
   return words;

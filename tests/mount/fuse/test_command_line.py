@@ -81,10 +81,16 @@ class Errors(MountTest):
         other.mkdir()
         status, output = scalefs(volume.image, other)
         self.assertEqual(status, MOUNT_FAILED)
-        self.assertIn(f'waiting for process {volume.pid}', output)
-        self.assertIn(f'in use by process {volume.pid}', output)
+        self.assertIn(f'in use by process {volume.pid}: it is mounted on {volume.path}', output)
         self.assertNotEqual(run(MKFS, '-f', volume.image, check=False).returncode, 0)
         volume.unmount()
+        with open(volume.image, 'r+b') as image:  # in use, but not mounted: whoever it is may be ending
+            lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(image, 37, lock)  # F_OFD_SETLK
+            status, output = scalefs(volume.image, volume.path)
+        self.assertEqual(status, MOUNT_FAILED)
+        self.assertIn(f'waiting for process {os.getpid()}', output)
+        self.assertIn(f'in use by process {os.getpid()}', output)
 
     def test_a_mount_waits_for_a_daemon_that_is_ending(self):
         volume = self.volume('128M').mount()
@@ -219,7 +225,7 @@ class Mounts(MountTest):
             notify.settimeout(60)
             process = subprocess.Popen([SCALEFS, '-f', volume.image, volume.path],
                                        env={**os.environ, 'NOTIFY_SOCKET': str(address)})
-            self.assertEqual(notify.recv(100), b'READY=1')
+            self.assertTrue(notify.recv(500).startswith(b'READY=1\nSTATUS=serving'))
             volume.pid = process.pid
             (volume.path / 'file').touch()
             process.send_signal(signal.SIGTERM)

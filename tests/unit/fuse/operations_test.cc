@@ -248,12 +248,12 @@ TEST_F(OperationsTest, ExtendedAttributesHonourTheCallersSize) {
   EXPECT_EQ(set("user.b", "value", XATTR_CREATE | XATTR_REPLACE), ENODATA);
   EXPECT_EQ(set("user.a", "other", XATTR_CREATE | XATTR_REPLACE), EEXIST);
   EXPECT_EQ(set("user.a", "other", 4), EINVAL);
-  ops_.getxattr(file, "user.a", 0, reply_.responder());
+  ops_.getxattr(Context{}, file, "user.a", 0, reply_.responder());
   EXPECT_EQ(reply_.kind(), Kind::xattr_size);
   EXPECT_EQ(reply_.number, 5u);
-  ops_.getxattr(file, "user.a", 4, reply_.responder());
+  ops_.getxattr(Context{}, file, "user.a", 4, reply_.responder());
   EXPECT_EQ(reply_.error_code(), ERANGE);
-  ops_.getxattr(file, "user.a", 5, reply_.responder());
+  ops_.getxattr(Context{}, file, "user.a", 5, reply_.responder());
   EXPECT_EQ(reply_.kind(), Kind::data);
   EXPECT_EQ(reply_.bytes, "value");
   ops_.listxattr(context_, file, 0, reply_.responder());
@@ -270,7 +270,7 @@ TEST_F(OperationsTest, ExtendedAttributesHonourTheCallersSize) {
   EXPECT_EQ(reply_.number, 17u);
   ops_.removexattr(file, "user.a", reply_.responder());
   EXPECT_EQ(reply_.error_code(), 0);
-  ops_.getxattr(file, "user.a", 0, reply_.responder());
+  ops_.getxattr(Context{}, file, "user.a", 0, reply_.responder());
   EXPECT_EQ(reply_.error_code(), ENODATA);
 }
 

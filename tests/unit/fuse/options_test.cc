@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "fuse/option_table.h"
+#include "fuse/remount_command.h"
+#include "fuse/umount_command.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -144,6 +146,14 @@ TEST(Options, AFirstOperandThatNamesACommandIsOne) {
   EXPECT_EQ(parse({"sync"}).error, "sync takes one mount point");
   EXPECT_EQ(parse({"sync", "a", "b"}).error, "sync takes one mount point");
   EXPECT_EQ(parse({"sync", ""}).error, "the mount point's name is empty");
+  EXPECT_EQ(parse({"sync", "--json", "/mnt"}).error, "sync takes no --json");
+  const auto stat = parse({"stat", "/mnt", "--json"}).options;
+  ASSERT_TRUE(stat);
+  EXPECT_EQ(stat->action, Action::stat);
+  EXPECT_TRUE(stat->json);
+  EXPECT_FALSE(parse({"stat", "/mnt"}).options->json);
+  EXPECT_EQ(parse({"stat"}).error, "stat takes one mount point");
+  EXPECT_EQ(parse({"a", "/mnt", "--json"}).error, "--json is for scalefs stat");
   const auto file = parse({"./sync", "/mnt"}).options;
   ASSERT_TRUE(file);
   EXPECT_EQ(file->action, Action::mount);
@@ -173,6 +183,73 @@ TEST(Options, MountsOwnLettersMeanWhatMountSays) {
   const auto strict = parse({"a", "/m", "-o", "nonsense"}, "/sbin/mount.scalefs");
   EXPECT_FALSE(strict.options);
   EXPECT_EQ(parse({"a", "/m", "-n"}).error, "unknown option '-n'");
+}
+
+TEST(Options, WhatDamageDoesIsOneOfTwo) {
+  using OnErrors = Options::OnErrors;
+  EXPECT_EQ(parse({"a", "/m"}).options->on_errors, OnErrors::go_on);
+  EXPECT_EQ(parse({"a", "/m", "-o", "errors=continue"}).options->on_errors, OnErrors::go_on);
+  EXPECT_EQ(parse({"a", "/m", "-o", "errors=remount-ro"}).options->on_errors, OnErrors::remount_read_only);
+  EXPECT_EQ(parse({"a", "/m", "-o", "errors=panic"}).error,
+            "'panic' is not a value of option 'errors': continue|remount-ro");
+}
+
+TEST(Options, WithoutRecoveryAVolumeIsReadOnly) {
+  for (const char* name : {"norecovery", "noload"}) {
+    EXPECT_FALSE(parse({"a", "/m", "-o", name}).options);
+    const auto read_only = parse({"a", "/m", "-o", name, "-o", "ro"}).options;
+    ASSERT_TRUE(read_only);
+    EXPECT_FALSE(read_only->volume.recover);
+  }
+}
+
+TEST(Options, WhatTheDaemonWasStartedWithIsTold) {
+  for (const char* list :
+       {"rw", "ro,norecovery,noatime", "commit=7,cache_size=64M,threads=3,io_uring=off,q_depth=5",
+        "strictatime,nodiratime,discard,strict_open,dirsync,errors=remount-ro", "io_uring=on"}) {
+    const auto first = parse({"a", "/m", "-o", list}).options;
+    ASSERT_TRUE(first) << list;
+    const auto again = parse({"a", "/m", "-o", own_options(*first)}).options;
+    ASSERT_TRUE(again) << own_options(*first);
+    EXPECT_EQ(own_options(*again), own_options(*first));
+    EXPECT_EQ(changed_options(own_options(*first), list), std::vector<std::string>()) << list;
+  }
+}
+
+TEST(Options, ARemountNamesWhatItCannotChange) {
+  using Names = std::vector<std::string>;
+  const std::string plain = own_options(*parse({"a", "/m"}).options);
+  EXPECT_EQ(changed_options(plain, "remount,ro,nosuid,relatime,user,x-y=1,user_id=0"), Names());
+  EXPECT_EQ(changed_options(plain, "remount,commit=5,io_uring=auto,rw"), Names());
+  EXPECT_EQ(changed_options(plain, "remount,commit=6,discard"), (Names{"commit", "discard"}));
+  EXPECT_EQ(changed_options(plain, "noatime"), Names{"noatime"});
+  EXPECT_EQ(changed_options(plain, "strictatime"), Names{"strictatime"});
+  const std::string other = own_options(*parse({"a", "/m", "-o", "noatime,commit=6"}).options);
+  EXPECT_EQ(changed_options(other, "remount,ro,relatime"), Names());  // what the kernel's table has
+  EXPECT_EQ(changed_options(other, "remount,noatime,strictatime"), Names{"strictatime"});
+}
+
+TEST(Options, UmountsLettersMeanWhatUmountSays) {
+  std::string error;
+  const auto umount = [&](const std::vector<std::string>& words) { return parse_umount(words, &error); };
+  const auto plain = umount({"/mnt"});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->operand, "/mnt");
+  EXPECT_FALSE(plain->lazy || plain->force || plain->read_only || plain->verbose || plain->no_table);
+  const auto all = umount({"/mnt", "-flnrv", "-N", "1", "-t", "fuse.scalefs"});
+  ASSERT_TRUE(all);
+  EXPECT_TRUE(all->lazy && all->force && all->read_only && all->verbose && all->no_table);
+  EXPECT_EQ(umount({"--", "-mnt"})->operand, "-mnt");
+  EXPECT_FALSE(umount({}));
+  EXPECT_EQ(error, "no mount point given");
+  EXPECT_FALSE(umount({"a", "b"}));
+  EXPECT_EQ(error, "'b' is one operand too many");
+  EXPECT_FALSE(umount({"-x", "a"}));
+  EXPECT_EQ(error, "unknown option '-x'");
+  EXPECT_FALSE(umount({"a", "-t"}));
+  EXPECT_EQ(error, "-t needs a value");
+  EXPECT_TRUE(is_umount_helper("/sbin/umount.fuse.scalefs"));
+  EXPECT_FALSE(is_umount_helper("/umount.d/scalefs"));
 }
 
 TEST(Options, RemountIsHandedOnWithItsWholeList) {
