@@ -53,60 +53,8 @@ void serve(fuse_req_t request, Call&& call) {
 
 MnodeNo node(fuse_ino_t ino) { return MnodeNo(ino); }
 
-// Times beyond what 64 bits of nanoseconds hold (the years 1677 to 2262) are as far as they go.
-int64_t to_ns(const timespec& time) {
-  constexpr int64_t kNsPerSecond = 1'000'000'000;
-  constexpr int64_t kSecondsMax = INT64_MAX / kNsPerSecond - 8;  // the kernel's nanoseconds are 32 bits
-  return std::clamp<int64_t>(time.tv_sec, -kSecondsMax, kSecondsMax) * kNsPerSecond + time.tv_nsec;
-}
-
-memfs::SetAttr to_change(const struct stat& attr, int set) {
-  memfs::SetAttr change;
-  if (set & FUSE_SET_ATTR_MODE) change.mode = attr.st_mode & 07777u;
-  if (set & FUSE_SET_ATTR_UID) change.uid = attr.st_uid;
-  if (set & FUSE_SET_ATTR_GID) change.gid = attr.st_gid;
-  if (set & FUSE_SET_ATTR_SIZE) change.size = static_cast<uint64_t>(attr.st_size);
-  if (set & FUSE_SET_ATTR_ATIME) change.atime_ns = to_ns(attr.st_atim);
-  if (set & FUSE_SET_ATTR_MTIME) change.mtime_ns = to_ns(attr.st_mtim);
-  if (set & FUSE_SET_ATTR_CTIME) change.ctime_ns = to_ns(attr.st_ctim);
-  if (set & FUSE_SET_ATTR_ATIME_NOW) change.atime_ns = memfs::SetAttr::kNow;
-  if (set & FUSE_SET_ATTR_MTIME_NOW) change.mtime_ns = memfs::SetAttr::kNow;
-  if (set & (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)) change.kill_suid_sgid = true;
-  return change;
-}
-
 void on_init(void* transport, fuse_conn_info* connection) {
   negotiate(*connection, static_cast<const LibfuseTransport*>(transport)->strict_open());
-}
-
-void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  serve(request,
-        [&](FileSystem& to, Responder reply) { to.lookup(node(parent), name, std::move(reply)); });
-}
-
-void on_forget(fuse_req_t request, fuse_ino_t ino, uint64_t count) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    reply.none();
-    to.forget(node(ino), count);
-  });
-}
-
-void on_forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    for (size_t i = 0; i < count; ++i) to.forget(node(forgets[i].ino), forgets[i].nlookup);
-    reply.none();
-  });
-}
-
-void on_getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
-  serve(request,
-        [&](FileSystem& to, Responder reply) { to.getattr(node(ino), std::move(reply)); });
-}
-
-void on_setattr(fuse_req_t request, fuse_ino_t ino, struct stat* attr, int set, fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.setattr(context_of(request), node(ino), to_change(*attr, set), std::move(reply));
-  });
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t ino) {
@@ -114,39 +62,9 @@ void on_readlink(fuse_req_t request, fuse_ino_t ino) {
         [&](FileSystem& to, Responder reply) { to.readlink(node(ino), std::move(reply)); });
 }
 
-void on_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.mknod(context_of(request), node(parent), name, mode, rdev, std::move(reply));
-  });
-}
-
-void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.mkdir(context_of(request), node(parent), name, mode, std::move(reply));
-  });
-}
-
-void on_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  serve(request,
-        [&](FileSystem& to, Responder reply) { to.unlink(node(parent), name, std::move(reply)); });
-}
-
-void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  serve(request,
-        [&](FileSystem& to, Responder reply) { to.rmdir(node(parent), name, std::move(reply)); });
-}
-
 void on_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
   serve(request, [&](FileSystem& to, Responder reply) {
     to.symlink(context_of(request), target, node(parent), name, std::move(reply));
-  });
-}
-
-void on_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
-               const char* new_name, unsigned flags) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.rename(context_of(request), node(parent), name, node(new_parent), new_name, flags,
-               std::move(reply));
   });
 }
 
@@ -169,7 +87,7 @@ void on_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
   if (declines_open(request)) return;
   serve(request, [&](FileSystem& to, Responder reply) {
     to.open(node(ino), static_cast<uint32_t>(info->flags), current_open_kills_set_id(),
-             std::move(reply));
+            std::move(reply));
   });
 }
 
@@ -178,23 +96,7 @@ void on_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
   if (declines_open(request)) return;
   serve(request, [&](FileSystem& to, Responder reply) {
     to.create(context_of(request), node(parent), name, mode, static_cast<uint32_t>(info->flags),
-               std::move(reply));
-  });
-}
-
-void on_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.read(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(), std::move(reply));
-  });
-}
-
-// O_SYNC and O_DSYNC: the kernel follows the WRITE with an FSYNC, as it does for every file that was
-// not opened for direct I/O by our reply to OPEN, which never asks for that.
-void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, size_t size, off_t offset,
-              fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.write(node(ino), static_cast<uint64_t>(offset), std::as_bytes(std::span(bytes, size)),
-              current_write_kills_set_id(), std::move(reply));
+              std::move(reply));
   });
 }
 
@@ -204,31 +106,10 @@ void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
   if (!declines_open(request)) fuse_reply_err(request, 0);
 }
 
-void on_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.fsync(node(ino), data_only != 0, std::move(reply));
-  });
-}
-
 void on_opendir(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
   if (declines_open(request)) return;
   serve(request,
         [&](FileSystem& to, Responder reply) { to.opendir(node(ino), std::move(reply)); });
-}
-
-void on_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.readdir(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
-                std::move(reply));
-  });
-}
-
-void on_readdirplus(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
-                    fuse_file_info*) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.readdirplus(node(ino), static_cast<uint64_t>(offset), size, current_read_atime(),
-                    std::move(reply));
-  });
 }
 
 void on_statfs(fuse_req_t request, fuse_ino_t) {
@@ -239,13 +120,7 @@ void on_setxattr(fuse_req_t request, fuse_ino_t ino, const char* name, const cha
                  size_t size, int flags) {
   serve(request, [&](FileSystem& to, Responder reply) {
     to.setxattr(node(ino), name, std::as_bytes(std::span(value, size)), flags,
-                 current_setxattr_kills_sgid(), std::move(reply));
-  });
-}
-
-void on_getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t size) {
-  serve(request, [&](FileSystem& to, Responder reply) {
-    to.getxattr(context_of(request), node(ino), name, size, std::move(reply));
+                current_setxattr_kills_sgid(), std::move(reply));
   });
 }
 
@@ -265,7 +140,7 @@ void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, of
                   fuse_file_info*) {
   serve(request, [&](FileSystem& to, Responder reply) {
     to.fallocate(context_of(request), node(ino), mode, static_cast<uint64_t>(offset),
-                  static_cast<uint64_t>(length), std::move(reply));
+                 static_cast<uint64_t>(length), std::move(reply));
   });
 }
 
@@ -280,8 +155,8 @@ void on_copy_file_range(fuse_req_t request, fuse_ino_t source, off_t source_offs
                         size_t length, int flags) {
   serve(request, [&](FileSystem& to, Responder reply) {
     to.copy_file_range(context_of(request), node(source), static_cast<uint64_t>(source_offset),
-                        node(target), static_cast<uint64_t>(target_offset), length, flags,
-                        std::move(reply));
+                       node(target), static_cast<uint64_t>(target_offset), length, flags,
+                       std::move(reply));
   });
 }
 
@@ -305,34 +180,17 @@ void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argume
 fuse_lowlevel_ops make_table() {
   fuse_lowlevel_ops table = {};
   table.init = on_init;
-  table.lookup = on_lookup;
-  table.forget = on_forget;
-  table.forget_multi = on_forget_multi;
-  table.getattr = on_getattr;
-  table.setattr = on_setattr;
   table.readlink = on_readlink;
-  table.mknod = on_mknod;
-  table.mkdir = on_mkdir;
-  table.unlink = on_unlink;
-  table.rmdir = on_rmdir;
   table.symlink = on_symlink;
-  table.rename = on_rename;
   table.link = on_link;
   table.open = on_open;
   table.create = on_create;
-  table.read = on_read;
-  table.write = on_write;
   table.flush = on_flush;
   table.release = on_done;
-  table.fsync = on_fsync;
   table.opendir = on_opendir;
-  table.readdir = on_readdir;
-  table.readdirplus = on_readdirplus;
   table.releasedir = on_done;
-  table.fsyncdir = on_fsync;
   table.statfs = on_statfs;
   table.setxattr = on_setxattr;
-  table.getxattr = on_getxattr;
   table.listxattr = on_listxattr;
   table.removexattr = on_removexattr;
   table.ioctl = on_ioctl;

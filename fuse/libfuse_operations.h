@@ -1,4 +1,5 @@
-// libfuse's table of low-level callbacks, each of which decodes its arguments and calls the FileSystem.
+// libfuse's table of low-level callbacks, each of which decodes its arguments and calls the FileSystem: of the requests that
+// fuse/direct_requests.h leaves to it.
 // The session's user data is the LibfuseTransport.
 #pragma once
 

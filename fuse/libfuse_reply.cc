@@ -2,10 +2,9 @@
 
 #include <sys/statvfs.h>
 
-#include <cerrno>
-
 #include "base/clock.h"
 #include "fuse/libfuse_transport.h"
+#include "fuse/raw_requests.h"
 #include "fuse/wire.h"
 
 namespace scalefs::fuse {
@@ -34,7 +33,7 @@ fuse_file_info to_info(const OpenMode& mode) {
 LibfuseReply::LibfuseReply(fuse_req_t request, bool is_ioctl)
     : request_(request),
       is_ioctl_(is_ioctl),
-      target_(current_ring_target()),
+      target_(current_reply_target()),
       since_(cycle_now()),
       node_(current_node()),
       opcode_(current_opcode()) {}
@@ -43,40 +42,14 @@ LibfuseTransport& LibfuseReply::transport() const {
   return *static_cast<LibfuseTransport*>(fuse_req_userdata(request_));
 }
 
-void LibfuseReply::note() { transport().stats().note(opcode_, since_); }
-
-// The requests whose replies are large say where the reply is to stand before anything else.
-Bytes LibfuseReply::buffer(size_t bytes) {
-  if (current_reply_may_be_in_place()) memory_ = ring_payload(target_, bytes);
-  if (memory_.empty()) memory_ = buffer_.take(bytes);
-  return memory_;
-}
-
-bool LibfuseReply::pack(const memfs::DirectoryEntry& entry, bool plus, const Attr* attr,
-                        size_t bytes_max) {
-  if (memory_.data() == nullptr) (void)buffer(bytes_max);
-  const size_t end = wire::pack_entry(memory_, listed_, entry, plus, attr);
-  if (end == 0) return false;
-  listed_ = end;
-  return true;
-}
-
-bool LibfuseReply::pack_entry(const memfs::DirectoryEntry& entry, size_t bytes_max) {
-  return pack(entry, false, nullptr, bytes_max);
-}
-
-bool LibfuseReply::pack_entry_plus(const memfs::DirectoryEntry& entry, const Attr* attr,
-                                   size_t bytes_max) {
-  return pack(entry, true, attr, bytes_max);
-}
+void LibfuseReply::note(int code) { transport().note_answer(opcode_, since_, node_, code); }
 
 void LibfuseReply::forget_attributes(MnodeNo mnode) {
   transport().forget_attributes(mnode);
 }
 
 void LibfuseReply::error(int code) {
-  Self self(this);
-  if (code == EUCLEAN) [[unlikely]] transport().note_damage(node_);
+  Self self(this, code);
   if (is_ioctl_ && code == 0) {
     fuse_reply_ioctl(request_, 0, nullptr, 0);
   } else {
@@ -95,13 +68,6 @@ bool LibfuseReply::entry(const Attr& attr) {
   return fuse_reply_entry(request_, &param) == 0;
 }
 
-void LibfuseReply::no_entry() {
-  Self self(this);
-  fuse_entry_param param = {};
-  param.entry_timeout = static_cast<double>(kCacheSeconds);
-  fuse_reply_entry(request_, &param);
-}
-
 bool LibfuseReply::created(const Attr& attr, const OpenMode& mode) {
   Self self(this);
   const fuse_entry_param param = to_param(attr);
@@ -109,27 +75,10 @@ bool LibfuseReply::created(const Attr& attr, const OpenMode& mode) {
   return fuse_reply_create(request_, &param, &info) == 0;
 }
 
-void LibfuseReply::attr(const Attr& attr) {
-  Self self(this);
-  const struct stat stat = wire::to_stat(attr);
-  fuse_reply_attr(request_, &stat, static_cast<double>(kCacheSeconds));
-}
-
 void LibfuseReply::opened(const OpenMode& mode) {
   Self self(this);
   const fuse_file_info info = to_info(mode);
   fuse_reply_open(request_, &info);
-}
-
-void LibfuseReply::filled(size_t bytes) {
-  Self self(this);
-  SCALEFS_CHECK(bytes <= memory_.size());
-  fuse_reply_buf(request_, reinterpret_cast<const char*>(memory_.data()), bytes);
-}
-
-bool LibfuseReply::listing() {
-  Self self(this);
-  return fuse_reply_buf(request_, reinterpret_cast<const char*>(memory_.data()), listed_) == 0;
 }
 
 void LibfuseReply::data(ConstBytes bytes) {

@@ -1,6 +1,5 @@
 #include "fuse/libfuse_transport.h"
 
-#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -14,7 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/clock.h"
 #include "base/core.h"
 #include "base/log.h"
 #include "fuse/libfuse_operations.h"
@@ -29,8 +27,7 @@ constexpr int kWakeSignal = SIGUSR2;
 constexpr uint64_t kWakePeriodMs = 10;
 constexpr uint64_t kForgetNapMs = 2;
 
-// A worker waits when a page must be read or a writer is held back, so there are more of them than
-// cores; beyond some number they only meet at the kernel's queue.
+// At the most: a thread waits when a page must be read or a writer is held back.
 unsigned default_threads() { return std::clamp(core_count() * 2, 8u, 64u); }
 
 void forward_log(enum fuse_log_level level, const char* format, va_list arguments) {
@@ -49,10 +46,20 @@ void forward_log(enum fuse_log_level level, const char* format, va_list argument
   }
 }
 
+// As libfuse traces the requests that it decodes.
+void trace(const fuse_in_header& header, const char* name) {
+  std::fprintf(stderr, "unique: %llu, opcode: %s (%u), nodeid: %llu, insize: %u, pid: %u\n",
+               static_cast<unsigned long long>(header.unique), name, header.opcode,
+               static_cast<unsigned long long>(header.nodeid), header.len, header.pid);
+}
+
 }  // namespace
 
 LibfuseTransport::LibfuseTransport(FileSystem& file_system, TransportOptions options)
-    : file_system_(file_system), options_(std::move(options)) {}
+    : file_system_(file_system),
+      options_(std::move(options)),
+      others_refused_(std::ranges::find(options_.mount_options, "allow_root") != options_.mount_options.end()),
+      owner_(::getuid()) {}
 
 Result<std::unique_ptr<LibfuseTransport>> LibfuseTransport::create(FileSystem& file_system,
                                                                    TransportOptions options) {
@@ -87,6 +94,8 @@ LibfuseTransport::~LibfuseTransport() {
 }
 
 void LibfuseTransport::unmount() {
+  // Their descriptors would keep the connection, and whoever waits for an answer of it.
+  if (channels_ != nullptr) channels_->close();
   if (mounted_) fuse_session_unmount(session_);
   mounted_ = false;
 }
@@ -94,11 +103,9 @@ void LibfuseTransport::unmount() {
 void LibfuseTransport::let_go() {
   if (!mounted_) return;
   mounted_ = false;
+  if (channels_ != nullptr) channels_->close();
   // The descriptor is libfuse's to close; what it stands for ends here.
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return;
-  (void)::dup3(null, fuse_session_fd(session_), O_CLOEXEC);
-  ::close(null);
+  lead_nowhere(fuse_session_fd(session_));
 }
 
 Status LibfuseTransport::mount(const std::string& mountpoint) {
@@ -130,7 +137,7 @@ void LibfuseTransport::start_rings() {
   if (rings_used_) {
     if (rings_->start().ok()) return;
     log_error("no thread can be started for a ring: the mount is ended");
-    fuse_session_exit(session_);
+    ending_.store(true, relaxed);
   } else {
     rings_.reset();
   }
@@ -156,6 +163,7 @@ Status LibfuseTransport::serve() {
     serving_ = true;
   }
   const Status status = run_loop();
+  ending_.store(true, relaxed);
   if (rings_ != nullptr) rings_->stop();
   MutexLock lock(serving_mutex_);
   serving_ = false;
@@ -164,47 +172,51 @@ Status LibfuseTransport::serve() {
 }
 
 Status LibfuseTransport::run_loop() {
-  if (rings_ == nullptr) return run_workers();
   SCALEFS_TRY_VOID(read_requests(false));
-  return rings_used_ ? read_requests(true) : run_workers();
+  if (ending_.load(relaxed)) return {};
+  return rings_used_ ? read_requests(true) : run_channels();
 }
 
 Status LibfuseTransport::read_requests(bool to_the_end) {
-  fuse_buf buffer = {};
-  Status status;
-  while (!fuse_session_exited(session_) && (to_the_end || !init_done_.load(relaxed))) {
-    const int got = fuse_session_receive_buf(session_, &buffer);
-    if (got == -EINTR) continue;
-    if (got < 0) status = Errno(-got);
-    if (got <= 0) break;
-    fuse_session_process_buf(session_, &buffer);
-    if (last_opcode_ != FUSE_FORGET && last_opcode_ != FUSE_BATCH_FORGET) continue;
+  const Bytes buffer = request_buffer();
+  if (buffer.empty()) return Errno(ENOMEM);
+  while (!ending_.load(relaxed) && (to_the_end || !init_done_.load(relaxed))) {
+    const auto got = read_request(fuse_session_fd(session_), buffer);
+    if (!got.ok() && got.code() == EAGAIN) continue;
+    if (!got.ok()) return got.error();
+    if (*got == 0) {
+      ending_.store(true, relaxed);
+      break;
+    }
+    const uint32_t opcode = reinterpret_cast<const fuse_in_header*>(buffer.data())->opcode;
+    serve(buffer.first(*got));
+    if (opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET) continue;
     MutexLock lock(serving_mutex_);
     (void)served_.wait_for(serving_mutex_, kForgetNapMs);
   }
-  std::free(buffer.mem);
+  return {};
+}
+
+Status LibfuseTransport::run_channels() {
+  {
+    MutexLock lock(serving_mutex_);
+    RequestHandler& handler = *this;
+    channels_ = std::make_unique<Channels>(
+        handler, Channels::Config{.fuse_fd = fuse_session_fd(session_),
+                                  .threads = options_.threads != 0 ? options_.threads : default_threads(),
+                                  .wake_signal = kWakeSignal});
+  }
+  Status status = channels_->start();
+  if (status.ok() && !ending_.load(seq_cst)) status = channels_->wait();  // pairs with stop()
+  channels_->stop();
   return status;
 }
 
-Status LibfuseTransport::run_workers() {
-  const unsigned threads = options_.threads != 0 ? options_.threads : default_threads();
-  fuse_loop_config* config = fuse_loop_cfg_create();
-  if (config == nullptr) return Errno(ENOMEM);
-  fuse_loop_cfg_set_clone_fd(config, options_.clone_fd ? 1 : 0);
-  fuse_loop_cfg_set_max_threads(config, threads);
-  // Workers are kept: ending and starting threads costs more than their stacks do.
-  fuse_loop_cfg_set_idle_threads(config, threads);
-  const int result = fuse_session_loop_mt(session_, config);
-  fuse_loop_cfg_destroy(config);
-  return result < 0 ? Status(Errno(-result)) : Status();
-}
-
-// The loop's thread sleeps until a worker ends, and the workers in read(2). A signal makes it look at the
-// flag, unless it comes between its look and its sleep: therefore again and again. A request of our
-// own would not do: a worker that sees the flag drops what it has just read.
+// A signal ends a read of /dev/fuse, unless it comes between the look at the flag and the read: therefore again and again.
 void LibfuseTransport::stop() {
-  fuse_session_exit(session_);
+  ending_.store(true, seq_cst);
   MutexLock lock(serving_mutex_);
+  if (channels_ != nullptr) channels_->end();
   while (serving_) {
     ::pthread_kill(server_, kWakeSignal);
     (void)served_.wait_for(serving_mutex_, kWakePeriodMs);
@@ -223,52 +235,42 @@ void LibfuseTransport::note_init(ConstBytes request) {
   if ((init.flags & ring::kInitExtended) != 0) init_offered_ |= uint64_t{init.flags2} << 32;
 }
 
-bool LibfuseTransport::admit(int fd, Bytes* whole) {
-  class Sink final : public ReplySink {
-   public:
-    Sink(int fd, LibfuseTransport* self) : fd_(fd), self_(self) {}
-    ssize_t send(iovec* parts, int count) override { return write_hook(fd_, parts, count, self_); }
+// As libfuse does it for the requests that it decodes.
+bool LibfuseTransport::is_refused(const fuse_in_header& header) const {
+  return others_refused_ && header.uid != owner_ && header.uid != 0 && !is_of_open_file(header.opcode);
+}
 
-   private:
-    const int fd_;
-    LibfuseTransport* const self_;
-  } sink(fd, this);
+bool LibfuseTransport::admit(Bytes* whole) {
   if (setxattr_ext_.load(relaxed)) *whole = shorten_setxattr(*whole);
   const ConstBytes request = *whole;
   const auto* header = reinterpret_cast<const fuse_in_header*>(request.data());
   set_current_request(header);
   const RequestVerdict verdict = check_request(request);
   if (verdict != RequestVerdict::good) [[unlikely]] {
-    if (verdict == RequestVerdict::malformed) refuse_request(sink, request, EINVAL);
+    if (verdict == RequestVerdict::malformed) refuse_request(*this, request, EINVAL);
     return false;
   }
   if (header->opcode == FUSE_INIT) [[unlikely]] note_init(request);
-  if (!is_raw_request(header->opcode)) [[likely]] return true;
-  int cancel_state;
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-  const uint64_t since = cycle_now();
-  serve_raw_request(file_system_, sink, request);
-  stats_.note(header->opcode, since);
-  pthread_setcancelstate(cancel_state, &cancel_state);
+  const char* const name = direct_request(header->opcode);
+  // Before INIT libfuse refuses what it is given.
+  if (name == nullptr || !init_done_.load(relaxed)) return true;
+  if (options_.debug) trace(*header, name);
+  if (is_refused(*header)) {
+    refuse_request(*this, request, EACCES);
+  } else {
+    serve_direct_request(file_system_, *this, request);
+  }
   return false;
 }
 
-ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void* user) {
-  auto* self = static_cast<LibfuseTransport*>(user);
-  for (;;) {
-    const ssize_t got = ::read(fd, buffer, size);
-    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
-    if (self->rings_ != nullptr) {
-      self->last_opcode_ = static_cast<const fuse_in_header*>(buffer)->opcode;
-    }
-    Bytes request(static_cast<std::byte*>(buffer), static_cast<size_t>(got));
-    if (self->admit(fd, &request)) return static_cast<ssize_t>(request.size());
-  }
+// libfuse does not read, but wants to be told how.
+ssize_t LibfuseTransport::read_hook(int fd, void* buffer, size_t size, void*) {
+  return ::read(fd, buffer, size);
 }
 
 void LibfuseTransport::serve(Bytes request) {
   SCALEFS_CHECK(request.size() >= sizeof(fuse_in_header));
-  if (!admit(fuse_session_fd(session_), &request)) return;
+  if (!admit(&request)) return;
   fuse_buf buffer = {};
   buffer.size = request.size();
   buffer.mem = request.data();
@@ -284,7 +286,14 @@ ssize_t LibfuseTransport::write_hook(int fd, iovec* parts, int count, void* user
   }
   // pairs with answer_init
   if (!self->init_done_.load(acquire)) [[unlikely]] return self->answer_init(fd, parts, count);
-  return ::writev(fd, parts, count);
+  const ReplyTarget target = answered_target();
+  const auto* header = static_cast<const fuse_out_header*>(parts[0].iov_base);
+  const bool of_channel = target.channel >= 0 && target.unique == header->unique;
+  return ::writev(of_channel ? target.channel : fd, parts, count);
+}
+
+ssize_t LibfuseTransport::send(iovec* parts, int count) {
+  return write_hook(fuse_session_fd(session_), parts, count, this);
 }
 
 void LibfuseTransport::note_damage(uint64_t node) {

@@ -1,14 +1,12 @@
-// The way to the kernel, with libfuse (Debian 12's 3.14) as the decoder of requests. Two transports: a ring a
-// processor (fuse/ring.h), where the kernel offers it and the options do not forbid it; else libfuse's own
-// multi-threaded loop over /dev/fuse. With rings one thread still reads /dev/fuse: INIT, FORGET and INTERRUPT come
+// The way to the kernel, with libfuse (Debian 12's 3.14) for the mount, INIT, and some requests. Two transports: a ring a
+// processor (fuse/ring.h), where the kernel offers it and the options do not forbid it; else a channel a processor
+// (fuse/channels.h). With rings one thread still reads /dev/fuse: INIT, FORGET and INTERRUPT come
 // there, and whatever the kernel sends before or without rings. After FORGETs it naps, so that the kernel gathers them.
 //
-// libfuse decodes requests and encodes replies, except where its version falls short: the two hooks
-// of fuse_session_custom_io see the raw bytes. There the reply to INIT gets the flags that 3.14
-// drops (parallel directory operations, HANDLE_KILLPRIV_V2), the per-request flags that it does not
-// pass on are read (open_flags, write_flags), and requests that it does not know are served
-// (TMPFILE, STATX; raw_requests.h). Requests that are shorter than they claim do not get further
-// (request_check.h).
+// libfuse decodes the requests that come seldom; the others, and those that it does not know, are ours to decode
+// (direct_requests.h): the two hooks of fuse_session_custom_io see the raw bytes. There the reply to INIT gets the flags that
+// 3.14 drops (parallel directory operations, HANDLE_KILLPRIV_V2), and the flags of a request that it does not
+// pass on are read (raw_requests.h). Requests that are shorter than they claim do not get further (request_check.h).
 //
 // Life: create, mount, serve (until the mount is gone or stop() was called), unmount, destructor.
 // Parked requests must have been answered before the destructor runs.
@@ -17,23 +15,27 @@
 #include <pthread.h>
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 
 #include "base/atomic.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "fuse/channels.h"
+#include "fuse/direct_requests.h"
 #include "fuse/file_system.h"
 #include "fuse/request_stats.h"
 #include "fuse/rings.h"
 #include "fuse/transport_options.h"
 
+struct fuse_in_header;
 struct fuse_session;
 struct fuse_conn_info;
 
 namespace scalefs::fuse {
 
-class LibfuseTransport final : private RingHandler {
+class LibfuseTransport final : private RequestHandler, private ReplySink {
  public:
   // EINVAL: an option that libfuse does not take; it has printed which.
   static Result<std::unique_ptr<LibfuseTransport>> create(FileSystem& file_system,
@@ -63,8 +65,10 @@ class LibfuseTransport final : private RingHandler {
   FileSystem& file_system() { return file_system_; }
   RequestStats& stats() { return stats_; }
   bool over_rings() const { return rings_used_; }
-  // Damage was found on the way to this object (0: not known), and the caller is told so.
-  void note_damage(uint64_t node);
+  void note_answer(uint32_t opcode, uint64_t since, uint64_t node, int code) override {
+    stats_.note(opcode, since);
+    if (code == EUCLEAN) [[unlikely]] note_damage(node);
+  }
   bool strict_open() const { return options_.strict_open; }
 
  private:
@@ -73,21 +77,28 @@ class LibfuseTransport final : private RingHandler {
   static ssize_t write_hook(int fd, iovec* parts, int count, void* self);
   ssize_t answer_init(int fd, iovec* parts, int count);
   void prepare_rings();
+  // Damage was found on the way to this object (0: not known), and the caller is told so.
+  void note_damage(uint64_t node);
   void start_rings();
   void say_transport();
   // Whether the request is libfuse's to serve; another one has been dealt with.
-  bool admit(int fd, Bytes* request);
+  bool admit(Bytes* request);
+  bool is_refused(const fuse_in_header& header) const;
+  ssize_t send(iovec* parts, int count) override;
   void note_init(ConstBytes request);
   Status run_loop();
   // Reads /dev/fuse alone, until INIT is done or (then also) to the end.
   Status read_requests(bool to_the_end);
-  Status run_workers();
+  Status run_channels();
 
   FileSystem& file_system_;
   const TransportOptions options_;
   RequestStats stats_;
   fuse_session* session_ = nullptr;
   bool mounted_ = false;
+  // allow_root: whoever is neither root nor the one who mounts is refused, which the kernel leaves to us.
+  const bool others_refused_;
+  const uint32_t owner_;
 
   Mutex serving_mutex_;
   CondVar served_;
@@ -99,10 +110,11 @@ class LibfuseTransport final : private RingHandler {
   Atomic<bool> init_done_{false};
   uint64_t init_unique_ = 0;
   uint64_t init_offered_ = 0;
+  Atomic<bool> ending_{false};
   std::unique_ptr<Rings> rings_;   // null: none; set before INIT
+  std::unique_ptr<Channels> channels_;  // set under serving_mutex_, by the thread that serves
   Atomic<bool> setxattr_ext_{false};  // SETXATTR comes in its long form
   bool rings_used_ = false;        // the kernel was told so
-  uint32_t last_opcode_ = 0;       // of the thread of read_requests
 };
 
 }  // namespace scalefs::fuse

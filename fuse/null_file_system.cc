@@ -77,9 +77,11 @@ Kind kind_of_mode(uint32_t mode) {
   return S_ISREG(mode) || (mode & S_IFMT) == 0 ? Kind::file : Kind::other;
 }
 
-Bytes thread_memory() {
-  thread_local std::vector<std::byte> memory(kTransferBytesMax);
-  return memory;
+// Where the bytes of a transfer would stand: as far from the processor as those of a file of that size.
+constexpr size_t kMemoryBytes = size_t{64} << 20;
+std::byte* thread_memory(uint64_t offset) {
+  thread_local std::vector<std::byte> memory(kMemoryBytes + kTransferBytesMax);
+  return memory.data() + offset % kMemoryBytes;
 }
 
 constexpr std::string_view kTarget = "target";
@@ -237,12 +239,12 @@ void NullFileSystem::read(MnodeNo file, uint64_t offset, size_t bytes, memfs::At
   const uint64_t size = size_of(file) == 0 ? UINT64_MAX : uint64_t{1} << size_of(file);
   const size_t there = offset >= size ? 0 : std::min<uint64_t>(bytes, size - offset);
   const Bytes to = reply.buffer(bytes);
-  std::memcpy(to.data(), thread_memory().data(), std::min<size_t>(there, kTransferBytesMax));
+  std::memcpy(to.data(), thread_memory(offset), std::min<size_t>(there, kTransferBytesMax));
   reply.filled(there);
 }
 
-void NullFileSystem::write(MnodeNo, uint64_t, ConstBytes from, bool, Responder reply) {
-  std::memcpy(thread_memory().data(), from.data(), std::min<size_t>(from.size(), kTransferBytesMax));
+void NullFileSystem::write(MnodeNo, uint64_t offset, ConstBytes from, bool, Responder reply) {
+  std::memcpy(thread_memory(offset), from.data(), std::min<size_t>(from.size(), kTransferBytesMax));
   reply.written(from.size());
 }
 

@@ -4,7 +4,8 @@
 // It has the names that follow a pattern, in every directory, and whatever the kernel remembers of what it was told:
 //   have-K-...  a file of 2^K bytes        list-K-...  a directory with 10^K files n0, n1, ...
 // What is created is there as long as the kernel keeps the name; attributes that the kernel asks for again are those
-// of a new object. Data is copied into memory of the thread's that was there before, and out of it.
+// of a new object. Data is copied into memory of the thread's that was there before, and out of it: 64 MiB, at the place
+// of the file's that it has modulo that, so that it comes from where a file's bytes would come from.
 //
 // Thread safety: any thread; nothing is shared but a counter, of which each thread takes thousands at a time.
 #pragma once

@@ -119,7 +119,7 @@ constexpr Known kKnown[] = {
     {"max_threads", Takes::count,
      [](Options& o, const Value& v) { o.threads = static_cast<unsigned>(v.number); }, 1, 4096},
     {"max_idle_threads", Takes::count, nullptr},
-    {"clone_fd", Takes::nothing, [](Options& o, const Value&) { o.clone_fd = true; }},
+    {"clone_fd", Takes::nothing, nullptr},  // always
     {"auto_unmount", Takes::nothing, pass<kAutoUnmount>},
     {"nonempty", Takes::nothing, nullptr},
     // What mount(8) finds in the table of mounts and hands over with a remount.

@@ -41,7 +41,6 @@ struct Options {
   // What damage of one object does to all others: nothing, or the volume takes no more changes.
   enum class OnErrors { go_on, remount_read_only } on_errors = OnErrors::go_on;
   unsigned threads = 0;     // 0: by the number of cores
-  bool clone_fd = false;
   bool strict_open = false;
   RingUse io_uring = RingUse::automatic;
   unsigned queue_depth = 32;

@@ -1,19 +1,14 @@
 #include "fuse/ring.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <system_error>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/units.h"
 
 namespace scalefs::fuse {
@@ -34,47 +29,32 @@ struct RingEntry {
   void fail(int code);
 };
 
-// A request that this thread serves.
-struct Ring::Call {
-  RingTarget target;
-  bool answered = false;  // by this thread
-  bool drives = true;
-};
-
 namespace {
 
 constexpr uint64_t kWakeUserData = 1;  // entries' addresses are even
 constexpr size_t kCommandOffset = 48;  // of ring::Command in a submission queue entry
 constexpr size_t kCommandOpOffset = 8;
 
-thread_local RingTarget current_target;
-thread_local bool* current_answered = nullptr;
-thread_local bool* current_drives = nullptr;
-thread_local const RingTarget* answering = nullptr;
+thread_local bool* current_answered = nullptr;  // by the thread that serves it
 
-bool same(const RingTarget& a, const RingTarget& b) {
+bool same(const ReplyTarget& a, const ReplyTarget& b) {
   return a.entry == b.entry && a.unique == b.unique;
 }
 
 }  // namespace
 
-RingTarget current_ring_target() { return current_target; }
-
-Bytes ring_payload(const RingTarget& target, size_t bytes) {
+Bytes ring_payload(const ReplyTarget& target, size_t bytes) {
   if (target.entry == nullptr || bytes > target.entry->payload().size()) return {};
   return target.entry->payload().first(bytes);
 }
 
-RingAnswer::RingAnswer(const RingTarget& target) : before_(answering) { answering = &target; }
-RingAnswer::~RingAnswer() { answering = before_; }
-
 bool answer_on_ring(const iovec* parts, int count) {
-  const RingTarget target = answering != nullptr ? *answering : current_target;
+  const ReplyTarget target = answered_target();
   fuse_out_header header;
   std::memcpy(&header, parts[0].iov_base, sizeof(header));
   if (target.entry == nullptr || target.unique != header.unique) return false;
   target.entry->fill(parts, count);
-  if (current_answered != nullptr && same(target, current_target)) {
+  if (current_answered != nullptr && same(target, current_reply_target())) {
     *current_answered = true;
   } else {
     target.entry->ring->commit_later(*target.entry);
@@ -102,9 +82,12 @@ void RingEntry::fail(int code) {
   header().payload_bytes = 0;
 }
 
-Ring::Ring(RingHandler& handler, const Config& config) : handler_(handler), config_(config) {}
+Ring::Ring(RequestHandler& handler, const Config& config)
+    : handler_(handler),
+      config_(config),
+      relay_(*this, {.pinned = config.pinned, .threads_max = config.threads_max, .name = "ring"}) {}
 
-Result<std::unique_ptr<Ring>> Ring::create(RingHandler& handler, const Config& config) {
+Result<std::unique_ptr<Ring>> Ring::create(RequestHandler& handler, const Config& config) {
   std::unique_ptr<Ring> ring(new Ring(handler, config));
   SCALEFS_TRY_VOID(ring->set_up());
   return ring;
@@ -155,80 +138,18 @@ Ring::~Ring() {
   if (memory_ != nullptr) ::munmap(memory_, memory_bytes_);
 }
 
-Status Ring::start() {
-  MutexLock lock(mutex_);
-  threads_.reserve(config_.threads_max);
-  return add_thread();
-}
-
-Status Ring::add_thread() {
-  // They take no signals.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status status;
-  try {
-    threads_.emplace_back([this] { run_thread(); });
-  } catch (const std::system_error&) {
-    status = Errno(EAGAIN);
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return status;
-}
+Status Ring::start() { return relay_.start(); }
 
 void Ring::stop() {
-  stopping_.store(true, seq_cst);
+  relay_.end();
   if (wake_fd_ >= 0) wake();
-  std::vector<std::thread> threads;
-  {
-    MutexLock lock(mutex_);
-    idle_wait_.notify_all();
-    threads.swap(threads_);
-  }
-  for (std::thread& thread : threads) thread.join();
+  relay_.stop();
 }
 
 void Ring::wake() {
   const uint64_t one = 1;
   // Full, it wakes already.
   (void)!::write(wake_fd_, &one, sizeof(one));
-}
-
-void Ring::run_thread() {
-  if (config_.pinned) {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(*config_.pinned, &one);
-    (void)::sched_setaffinity(0, sizeof(one), &one);  // it serves wherever it runs
-  }
-  ::pthread_setname_np(::pthread_self(), "ring");
-  MutexLock lock(mutex_);
-  for (;;) {
-    while (driven_ && !stopping_.load(relaxed)) {
-      ++idle_;
-      idle_wait_.wait(mutex_);
-      --idle_;
-    }
-    if (stopping_.load(relaxed)) return;
-    driven_ = true;
-    mutex_.unlock();
-    drive();
-    mutex_.lock();
-  }
-}
-
-// Runs in a request that this thread serves as the driver.
-void Ring::about_to_block() {
-  if (current_drives == nullptr || !*current_drives) return;
-  MutexLock lock(mutex_);
-  if (stopping_.load(relaxed)) return;
-  if (idle_ == 0) {
-    if (threads_.size() >= config_.threads_max || !add_thread().ok()) return;
-  }
-  io_uring_submit(&ring_);  // replies that clients wait for
-  *current_drives = false;
-  driven_ = false;
-  idle_wait_.notify_one();
 }
 
 void Ring::queue_command(RingEntry& entry, uint32_t command) {
@@ -279,30 +200,29 @@ void Ring::commit_later(RingEntry& entry) {
   if (sleeping_.exchange(false, seq_cst)) wake();
 }
 
-void Ring::drive() {
+bool Ring::drive() {
   if (!registered_) {
     registered_ = true;
     for (RingEntry& entry : entries_) queue_command(entry, ring::kRegister);
     queue_wake_read();
   }
-  while (!stopping_.load(relaxed)) {
+  while (!relay_.stopping()) {
     commit_returned();
     if (io_uring_sq_ready(&ring_) != 0) io_uring_submit(&ring_);
     io_uring_cqe* cqe = nullptr;
     if (io_uring_peek_cqe(&ring_, &cqe) != 0) {
       sleeping_.store(true, seq_cst);
-      if (!has_returned() && !stopping_.load(seq_cst)) io_uring_submit_and_wait(&ring_, 1);
+      if (!has_returned() && !relay_.stopping()) io_uring_submit_and_wait(&ring_, 1);
       sleeping_.store(false, seq_cst);
     }
     while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
       const uint64_t user_data = cqe->user_data;
       const int result = cqe->res;
       io_uring_cqe_seen(&ring_, cqe);
-      if (!complete(user_data, result)) return;
+      if (!complete(user_data, result)) return false;
     }
   }
-  MutexLock lock(mutex_);
-  driven_ = false;
+  return true;
 }
 
 bool Ring::complete(uint64_t user_data, int result) {
@@ -334,24 +254,17 @@ bool Ring::serve(RingEntry& entry) {
   std::memcpy(request + sizeof(in), header.operation, body);
   std::memcpy(request, &in, sizeof(in));
 
-  Call call{.target = {&entry, entry.unique}};
-  current_target = call.target;
-  current_answered = &call.answered;
-  current_drives = &call.drives;
-  blocking_hook = this;
-  handler_.serve({request, sizeof(in) + body + payload});
-  blocking_hook = nullptr;
-  current_drives = nullptr;
-  current_answered = nullptr;
-  current_target = {};
-  if (call.answered) {
-    if (call.drives) {
-      queue_command(entry, ring::kCommitAndFetch);
-    } else {
-      commit_later(entry);
-    }
+  bool answered = false;
+  const Relay::Turn turn(relay_);
+  {
+    const ServedTarget target({.entry = &entry, .unique = entry.unique});
+    current_answered = &answered;
+    handler_.serve({request, sizeof(in) + body + payload});
+    current_answered = nullptr;
   }
-  return call.drives;
+  if (answered && turn.drives()) queue_command(entry, ring::kCommitAndFetch);
+  if (answered && !turn.drives()) commit_later(entry);
+  return turn.drives();
 }
 
 }  // namespace scalefs::fuse

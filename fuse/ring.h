@@ -6,9 +6,7 @@
 // entry; start() after; stop(); destructor. Replies may come until the destructor, and go nowhere after stop().
 //
 // Threads. One thread drives the ring: it commits replies, takes requests, and serves each before it takes the
-// next. About to block in one (base/blocking.h) it gives the ring to another of its threads, which is made
-// when none is idle, up to `threads_max`; then it serves its request to the end and becomes idle. So a call that
-// waits (for a commit, for a page) holds up only itself. What the kernel has assigned to an entry that the
+// next; about to block in one it gives the ring away (fuse/relay.h). What the kernel has assigned to an entry that the
 // blocked thread had submitted may still wait for that thread, but no longer than for a device.
 //
 // An entry is the kernel's from the submission of its command to the completion, and the daemon's from there to
@@ -17,7 +15,7 @@
 // (commit_later). The order: submit what is there, look, and only then sleep, so that clients are woken
 // before the thread knows whether it has to wait.
 //
-// Locks: mutex_ (who drives), returned_lock_. Both are leaves; neither is held while a request is served or
+// Locks: the relay's, returned_lock_. Both are leaves; neither is held while a request is served or
 // in a system call that waits.
 #pragma once
 
@@ -27,57 +25,27 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/blocking.h"
 #include "base/bytes.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "fuse/relay.h"
+#include "fuse/reply_target.h"
 #include "fuse/ring_protocol.h"
 
 namespace scalefs::fuse {
 
 class Ring;
-struct RingEntry;
+// Where the reply may be made in place, if the request came by a ring and there is room for `bytes` (else empty). What the
+// request carried behind its header stands there too.
+Bytes ring_payload(const ReplyTarget& target, size_t bytes);
 
-// Who decodes requests. `request` is writable memory: header, and what follows it, in one piece; it is the
-// entry's until the reply.
-class RingHandler {
- public:
-  virtual void serve(Bytes request) = 0;
-
- protected:
-  ~RingHandler() = default;
-};
-
-// A request that came by a ring; null: by /dev/fuse.
-struct RingTarget {
-  RingEntry* entry = nullptr;
-  uint64_t unique = 0;
-};
-// That which this thread serves at the moment.
-RingTarget current_ring_target();
-// Where its reply may be made in place, if there is room for `bytes` (else empty). What the request
-// carried behind its header stands there too.
-Bytes ring_payload(const RingTarget& target, size_t bytes);
-
-// While it lives, what this thread sends is the reply to `target`, whichever request the thread serves.
-class RingAnswer {
- public:
-  explicit RingAnswer(const RingTarget& target);
-  ~RingAnswer();
-  RingAnswer(const RingAnswer&) = delete;
-  RingAnswer& operator=(const RingAnswer&) = delete;
-
- private:
-  const RingTarget* before_;
-};
 // Takes a reply, of which the first part is the fuse_out_header, if it is for the request that this thread
-// answers (RingAnswer) or serves. False: it belongs to /dev/fuse.
+// answers or serves (answered_target()), and that came by a ring. False: it belongs to /dev/fuse.
 bool answer_on_ring(const iovec* parts, int count);
 
-class Ring final : private BlockingHook {
+class Ring final : private RelaySource {
  public:
   struct Config {
     int fuse_fd = -1;                // open until stop()
@@ -88,7 +56,7 @@ class Ring final : private BlockingHook {
     unsigned threads_max = 0;
   };
   // ENOMEM, EPERM and what io_uring_setup(2) says. The handler outlives the ring.
-  static Result<std::unique_ptr<Ring>> create(RingHandler& handler, const Config& config);
+  static Result<std::unique_ptr<Ring>> create(RequestHandler& handler, const Config& config);
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
@@ -103,13 +71,10 @@ class Ring final : private BlockingHook {
   friend bool answer_on_ring(const iovec* parts, int count);
   struct Call;
 
-  Ring(RingHandler& handler, const Config& config);
+  Ring(RequestHandler& handler, const Config& config);
   Status set_up();
   void make_entries();
-  Status add_thread() REQUIRES(mutex_);
-  void run_thread();
-  // Until the ring was given away or is stopped.
-  void drive();
+  bool drive() override;
   void queue_command(RingEntry& entry, uint32_t command);
   void queue_wake_read();
   void commit_returned();
@@ -119,10 +84,11 @@ class Ring final : private BlockingHook {
   bool complete(uint64_t user_data, int result);
   void commit_later(RingEntry& entry);
   void wake();
-  void about_to_block() override;
+  void before_giving() override { io_uring_submit(&ring_); }  // replies that clients wait for
 
-  RingHandler& handler_;
+  RequestHandler& handler_;
   const Config config_;
+  Relay relay_;
   io_uring ring_ = {};
   bool has_ring_ = false;
   int wake_fd_ = -1;
@@ -132,12 +98,6 @@ class Ring final : private BlockingHook {
   std::vector<RingEntry> entries_;
   bool registered_ = false;  // the driver's
 
-  Mutex mutex_;
-  CondVar idle_wait_;
-  bool driven_ GUARDED_BY(mutex_) = false;
-  unsigned idle_ GUARDED_BY(mutex_) = 0;
-  std::vector<std::thread> threads_ GUARDED_BY(mutex_);
-  Atomic<bool> stopping_{false};
   // The driver sleeps, or is about to: who returns an entry wakes it. seq_cst on both sides.
   Atomic<bool> sleeping_{false};
   SpinBit returned_lock_;

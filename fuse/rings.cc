@@ -1,65 +1,30 @@
 #include "fuse/rings.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <charconv>
-#include <fstream>
-#include <string>
+#include <cerrno>
+
+#include "fuse/processors.h"
 
 namespace scalefs::fuse {
 namespace {
 
-constexpr unsigned kProcessorsMax = 65536;
 // Of processors that do not run, or not for us.
 constexpr unsigned kDepthElsewhere = 2;
 constexpr unsigned kThreadsMax = 32;
 
-std::vector<unsigned> possible_processors() {
-  std::ifstream file("/sys/devices/system/cpu/possible");
-  std::string line;
-  std::getline(file, line);
-  return parse_processors(line);
-}
-
 }  // namespace
 
-std::vector<unsigned> parse_processors(std::string_view text) {
-  std::vector<unsigned> found;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    unsigned first = 0;
-    auto read = std::from_chars(at, end, first);
-    if (read.ec != std::errc()) return {};
-    unsigned last = first;
-    if (read.ptr != end && *read.ptr == '-') {
-      read = std::from_chars(read.ptr + 1, end, last);
-      if (read.ec != std::errc()) return {};
-    }
-    if (last < first || last >= kProcessorsMax) return {};
-    for (unsigned i = first; i <= last; ++i) found.push_back(i);
-    if (read.ptr != end && (*read.ptr != ',' || read.ptr + 1 == end)) return {};
-    at = read.ptr == end ? end : read.ptr + 1;
-  }
-  return found;
-}
-
-Result<std::unique_ptr<Rings>> Rings::create(RingHandler& handler, const Config& config) {
+Result<std::unique_ptr<Rings>> Rings::create(RequestHandler& handler, const Config& config) {
   const std::vector<unsigned> processors = possible_processors();
   if (processors.empty()) return Errno(ENOENT);
-  const size_t set_bytes = CPU_ALLOC_SIZE(kProcessorsMax);
-  std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> ours(
-      CPU_ALLOC(kProcessorsMax), [](cpu_set_t* set) { CPU_FREE(set); });
-  if (ours == nullptr) return Errno(ENOMEM);
-  CPU_ZERO_S(set_bytes, ours.get());
-  if (::sched_getaffinity(0, set_bytes, ours.get()) != 0) return Errno(errno);
+  const std::vector<unsigned> ours = our_processors();
+  if (ours.empty()) return Errno(ENOENT);
 
   auto rings = std::make_unique<Rings>();
   Ring::Config elsewhere;
   for (const unsigned processor : processors) {
     const auto queue = static_cast<uint16_t>(processor);
-    if (!CPU_ISSET_S(processor, set_bytes, ours.get())) {
+    if (!std::ranges::binary_search(ours, processor)) {
       elsewhere.queues.push_back(queue);
       continue;
     }

@@ -16,7 +16,7 @@ class Rings {
     size_t payload_bytes = 0;
   };
   // See Ring::create. ENOENT: the kernel does not say which processors there may be.
-  static Result<std::unique_ptr<Rings>> create(RingHandler& handler, const Config& config);
+  static Result<std::unique_ptr<Rings>> create(RequestHandler& handler, const Config& config);
 
   // After the kernel was told that rings are used. EAGAIN: the connection cannot be served.
   Status start();
@@ -26,8 +26,5 @@ class Rings {
  private:
   std::vector<std::unique_ptr<Ring>> rings_;
 };
-
-// "0-3,8": 0 1 2 3 8. Empty: not such a list.
-std::vector<unsigned> parse_processors(std::string_view text);
 
 }  // namespace scalefs::fuse

@@ -7,7 +7,6 @@ namespace scalefs::fuse {
 TransportOptions transport_options(const Options& options, bool as_root, bool read_only) {
   return {.mount_options = mount_options(options, as_root, read_only),
           .threads = options.threads,
-          .clone_fd = options.clone_fd,
           .rings = options.io_uring,
           .ring_depth = options.queue_depth,
           .strict_open = options.strict_open,

@@ -14,8 +14,7 @@ enum class RingUse { automatic, on, off };
 
 struct TransportOptions {
   std::vector<std::string> mount_options;  // libfuse's and the kernel's, one each
-  unsigned threads = 0;                    // 0: by the number of cores
-  bool clone_fd = false;
+  unsigned threads = 0;                    // of /dev/fuse, at the most; 0: by the number of cores
   RingUse rings = RingUse::automatic;
   unsigned ring_depth = 32;  // requests of one processor that the daemon has at a time
   // Opens, creations and closes are requests; else the kernel is told, once, that none is needed (open(2) of what it

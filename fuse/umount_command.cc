@@ -76,17 +76,20 @@ bool Server::daemon_is_gone() {
   return true;
 }
 
+// What calls on a mount answer whose daemon is gone, or is just going: the second and third while its requests are given up.
+bool tells_of_its_end(int code) { return code == ENOTCONN || code == ECONNABORTED || code == ECANCELED; }
+
 bool Server::prepare() {
   std::string why;
   const auto root = open_volume_root(entry_.mountpoint, &why);
   if (!root.ok()) {
-    if (root.code() == ENOTCONN || root.code() == ECONNABORTED) return daemon_is_gone();
+    if (tells_of_its_end(root.code())) return daemon_is_gone();
     return true;  // another reason stops the unmount too, or nobody
   }
   const Status synced = sync_volume(*root);
   const auto facts = inquire_daemon(*root);
   ::close(*root);
-  if (synced.code() == ENOTCONN || synced.code() == ECONNABORTED) return daemon_is_gone();
+  if (tells_of_its_end(synced.code())) return daemon_is_gone();
   if (!synced.ok()) {
     say(fmt::format("not everything on {} could be made durable: {}", entry_.mountpoint,
                     std::strerror(synced.code())));

@@ -162,6 +162,20 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
   way.count += count;
 }
 
+void DeltaCache::prefetch_lookups(MnodeNo number) const {
+  LookupWay& way = cores_->mine().lookups[way_index(number)];
+  const Mnode* old = nullptr;
+  {
+    SpinLock lock(way.lock);
+    old = way.mnode;
+  }
+  if (old == nullptr) return;
+  // As fold_lookups() touches them. The object may be gone by now, which a prefetch does not mind.
+  __builtin_prefetch(&old->attr_lock, 1);
+  __builtin_prefetch(&old->base_lookups, 1);
+  __builtin_prefetch(&old->base_nlink);
+}
+
 void DeltaCache::set_atime(Mnode& mnode, int64_t now_ns, bool note) {
   const uint32_t core = cores_->index();
   MetaWay& way = meta_way(core, mnode);

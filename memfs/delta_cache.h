@@ -82,6 +82,8 @@ class DeltaCache {
   // ctime alone is a touch; one of nlink and ctime is one of links, but of a directory.
   void add(Mnode& mnode, const MetaDelta& delta);
   void add_lookups(Mnode& mnode, int64_t count);
+  // Of an object that add_lookups will soon be called for: fetches what gives way to it.
+  void prefetch_lookups(MnodeNo number) const;
 
   // Writes nothing.
   MetaSums read(const Mnode& mnode) const;

@@ -12,9 +12,10 @@ inline constexpr uint32_t kWayWords = kWays / 64;
 inline constexpr uint32_t kMaskBits = 128;  // of Mnode::delta_cores, link_cores and touch_cores
 inline constexpr uint32_t kAtimeBits = 64;  // of atime_cores
 
-inline uint32_t way_index(const Mnode& mnode) {
-  return static_cast<uint32_t>((mnode.number.v * 0x9e3779b97f4a7c15ull) >> (64 - kWayBits));
+inline uint32_t way_index(MnodeNo number) {
+  return static_cast<uint32_t>((number.v * 0x9e3779b97f4a7c15ull) >> (64 - kWayBits));
 }
+inline uint32_t way_index(const Mnode& mnode) { return way_index(mnode.number); }
 inline uint64_t mask_bit(uint32_t core) { return uint64_t{1} << (core % 64); }
 template <class Words>
 auto& mask_word(Words& words, uint32_t core) {

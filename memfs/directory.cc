@@ -20,6 +20,7 @@ constexpr uint32_t kCountSuspect = 6;  // a chain this long makes the writer loo
 constexpr uint32_t kStaleMax = 8;  // removals that may have left their bit in a bucket's filter
 constexpr uint32_t kAverageMax = 3;
 constexpr uint32_t kSample = 16;
+constexpr size_t kBucketsAhead = 8;  // whose items a listing fetches
 constexpr uint32_t kContendedMax = 32;
 constexpr uint32_t kBucketsACore = 16;  // how far waiting alone makes a directory grow
 
@@ -151,6 +152,12 @@ std::optional<uint64_t> DirectoryNode::collect(uint64_t from, std::optional<uint
   const size_t start = names->size();
   for (size_t i = table.index(from); i < table.size(); ++i) {
     const size_t first = names->size();
+    // Items lie anywhere in memory: each bucket's first one is fetched, and when that is there, the next one.
+    if (i + kBucketsAhead < table.size()) {
+      __builtin_prefetch(table.buckets[i + kBucketsAhead].head.load(relaxed));
+      const NameItem* near = table.buckets[i + kBucketsAhead / 2].head.load(acquire);  // as in find()
+      if (near != nullptr) __builtin_prefetch(near->next[table.which].load(relaxed));
+    }
     // Acquire: as in find().
     const NameItem* item = table.buckets[i].head.load(acquire);
     for (; item != nullptr; item = item->next[table.which].load(acquire)) {

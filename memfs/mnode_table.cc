@@ -80,6 +80,23 @@ Mnode* MnodeTable::find(MnodeNo number) const {
   return nullptr;
 }
 
+void MnodeTable::prefetch_head(MnodeNo number) const {
+  const Table* table = shard_of(number).table.load(acquire);  // pairs with prepare()
+  if (table != nullptr) __builtin_prefetch(&table->heads[table->index(number)]);
+}
+
+void MnodeTable::prefetch_object(MnodeNo number) const {
+  const Table* table = shard_of(number).table.load(acquire);  // pairs with prepare()
+  if (table == nullptr) return;
+  const Mnode* first = table->heads[table->index(number)].load(acquire);  // as in find()
+  if (first == nullptr) return;
+  __builtin_prefetch(first);
+  __builtin_prefetch(&first->mode_lock);
+  __builtin_prefetch(&first->attr_lock);
+  __builtin_prefetch(&first->stamp);
+  __builtin_prefetch(&first->xattrs);
+}
+
 void MnodeTable::prepare(MnodeNo number) {
   Shard& shard = shard_of(number);
   // Relaxed: an estimate will do, but for the first array, and who reads 0 comes to the lock below.

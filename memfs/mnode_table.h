@@ -25,6 +25,10 @@ class MnodeTable {
 
   // Under an EpochGuard; null when there is none.
   Mnode* find(MnodeNo number) const;
+  // Of objects that will be asked for soon: fetches what find() reads first, and then, what it has found and what shows
+  // its attributes. Under an EpochGuard.
+  void prefetch_head(MnodeNo number) const;
+  void prefetch_object(MnodeNo number) const;
   // Makes room for the number: may allocate and take time. Before the calls below, holding no lock; they neither
   // allocate nor fail, so that they may be called under bucket locks.
   void prepare(MnodeNo number);

@@ -6,6 +6,7 @@ namespace {
 using Impl = MemFs::Impl;
 
 constexpr size_t kBatch = 64;       // names copied under one epoch
+constexpr size_t kGroup = 8;        // of them, what is fetched at a time
 constexpr size_t kLoadBatch = 256;  // names loaded at a time
 
 struct Batch {
@@ -35,9 +36,24 @@ Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from) {
   }
 }
 
-// `give` answers false when there is no room.
-template <class Give>
-Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give) {
+// The objects of a listing lie anywhere in memory, and each is several lines: who waited for one line after the other would
+// wait most of the time. Before the first name, and at each kGroup-th, what the names behind it need is fetched.
+void prefetch_objects(Impl& impl, const std::vector<DirectoryNode::Listed>& names, size_t at) {
+  if (at % kGroup != 0) return;
+  EpochGuard guard;
+  const auto each = [&](size_t from, size_t to, auto fetch) {
+    for (size_t i = from; i < std::min(to, names.size()); ++i) fetch(names[i].value.number());
+  };
+  if (at == 0) each(0, names.size(), [&](MnodeNo number) { impl.table.prefetch_head(number); });
+  each(at == 0 ? 0 : at + kGroup, at + 2 * kGroup, [&](MnodeNo number) {
+    impl.table.prefetch_object(number);
+    impl.deltas.prefetch_lookups(number);
+  });
+}
+
+// `give` answers false when there is no room. `soon` is told of the names of a batch before each of them is given.
+template <class Give, class Soon>
+Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give, const Soon& soon) {
   if (cookie == kCookieStart) {
     if (!give(DirectoryEntry{".", directory.number, Mnode::kTypeDirectory, kCookieAfterDot},
               nullptr))
@@ -57,6 +73,7 @@ Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give) {
     SCALEFS_TRY(const Batch batch, next_batch(impl, directory, *from));
     for (size_t i = 0; i < batch.names.size(); ++i) {
       const auto& name = batch.names[i];
+      soon(batch.names, i);
       const uint64_t position = position_of_hash(name.hash);
       // Inside a group of one position the way on is its beginning, so that none of it is lost.
       const bool group_goes_on = i + 1 < batch.names.size() &&
@@ -77,7 +94,8 @@ Status MemFs::readdir(MnodeNo dir, uint64_t cookie,
   SCALEFS_TRY(const Pin directory, pin_directory(*impl_, dir));
   if (atime == Atime::moves) impl_->touch_atime(*directory);
   return list(*impl_, *directory, cookie,
-              [&](const DirectoryEntry& e, const DirectoryNode::Listed*) { return entry(e); });
+              [&](const DirectoryEntry& e, const DirectoryNode::Listed*) { return entry(e); },
+              [](const std::vector<DirectoryNode::Listed>&, size_t) {});
 }
 
 Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
@@ -102,6 +120,9 @@ Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
                 if (!entry(now, &attr)) return false;
                 (void)object->release();
                 return true;
+              },
+              [&](const std::vector<DirectoryNode::Listed>& names, size_t at) {
+                prefetch_objects(impl, names, at);
               });
 }
 

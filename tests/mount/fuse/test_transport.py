@@ -115,6 +115,27 @@ class Common:
             os.stat(top / 'd') if (top / 'd').exists() else None
         self.mounted.check_everything_stays()
 
+    def test_allow_root_refuses_others(self):
+        """The kernel leaves that to the daemon, for the requests that it decodes itself too."""
+        top = self.start('allow_root', memory=True)
+        (top / 'a').mkdir(mode=0o755)
+        (top / 'a').chmod(0o777)
+
+        def as_other(*words):
+            return subprocess.run(words, user=65534, group=65534, extra_groups=[], capture_output=True, text=True, timeout=30)
+
+        for words in (('stat', top / 'a' / 'none'), ('touch', top / 'a' / 'new')):
+            done = as_other(*words)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn('Permission denied', done.stderr)
+        self.assertEqual(os.listdir(top / 'a'), [])
+        self.mounted.unmount()
+        self.mounted.mount(*self.options, 'allow_other')
+        os.mkdir(top / 'a')
+        os.chmod(top / 'a', 0o777)
+        self.assertEqual(as_other('touch', top / 'a' / 'new').returncode, 0)
+        self.assertEqual(os.listdir(top / 'a'), ['new'])
+
     def test_forgotten_objects_are_reclaimed(self):
         top = self.start(memory=True)
         free = os.statvfs(top).f_bfree

@@ -4,6 +4,7 @@
 #include <linux/fuse.h>
 
 #include "fuse/negotiate.h"
+#include "fuse/processors.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -35,8 +36,24 @@ TEST(RingAnswer, NothingIsOnARingWithoutARequestFromOne) {
   fuse_out_header header = {.len = sizeof(header), .error = 0, .unique = 7};
   const iovec part = {&header, sizeof(header)};
   EXPECT_FALSE(answer_on_ring(&part, 1));
-  EXPECT_EQ(current_ring_target().entry, nullptr);
+  EXPECT_EQ(current_reply_target().entry, nullptr);
   EXPECT_TRUE(ring_payload({}, 10).empty());
+}
+
+TEST(ReplyTarget, AnAnswerGoesToWhereItsRequestCameFromWhateverIsServed) {
+  EXPECT_EQ(answered_target().channel, -1);
+  const ReplyTarget parked = {.channel = 5, .unique = 10};
+  {
+    const ServedTarget served({.channel = 7, .unique = 12});
+    EXPECT_EQ(answered_target().channel, 7);
+    {
+      const AnsweredTarget answered(parked);
+      EXPECT_EQ(answered_target().channel, 5);
+      EXPECT_EQ(current_reply_target().unique, 12u);
+    }
+    EXPECT_EQ(answered_target().unique, 12u);
+  }
+  EXPECT_EQ(answered_target().unique, 0u);
 }
 
 }  // namespace
