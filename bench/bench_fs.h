@@ -30,8 +30,7 @@ inline std::unique_ptr<memfs::MemFs> make_fs() {
 // first argument, `private`, says whether each thread has its own.
 inline std::vector<std::unique_ptr<memfs::MemFs>> file_systems;
 
-inline void start(const benchmark::State& state) {
-  const int count = state.range(0) != 0 ? state.threads() : 1;
+inline void start(int count) {
   for (int i = 0; i < count; ++i) file_systems.push_back(make_fs());
 }
 

@@ -1,9 +1,13 @@
 // What one call costs in MemFS without a backend, from one thread and from two: names and attributes.
-// Threads work on names of their own in one directory, which is what has to scale.
+// Threads work on names of their own in one directory, which is what has to scale. Each file system has the names of
+// two threads, however many work on it, so that all directories have as many names in a bucket; and directories have
+// grown before, but for BM_CreateGrowing.
 #include <benchmark/benchmark.h>
 
 #include <charconv>
+#include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "bench/bench_fs.h"
 
@@ -14,6 +18,7 @@ using memfs::Caller;
 using memfs::MemFs;
 
 constexpr int64_t kFiles = 1 << 18;  // names a thread works with
+constexpr int kThreadsMax = 2;
 constexpr int64_t kLookedUp = 1024;  // names that are looked up over and over, as in tmpfs_bench.cc
 const Caller kCaller{1000, 1000, 022};
 
@@ -33,21 +38,53 @@ class Name {
   char text_[32];
 };
 
-void start_full(const benchmark::State& state) {
-  start(state);
-  for (int thread = 0; thread < state.threads(); ++thread) {
-    Name name(thread);
-    for (int64_t i = 0; i < kFiles; ++i)
-      benchmark::DoNotOptimize(
-          fs_of(thread).create(kRootMnode, name.of(i), 0644, true, kCaller).ok());
-  }
+void start_threads(const benchmark::State& state) {
+  start(state.range(0) != 0 ? state.threads() : 1);
 }
 
-void BM_Create(benchmark::State& state) {
+void create_names(MemFs& fs, int thread, int64_t count) {
+  Name name(thread);
+  for (int64_t i = 0; i < count; ++i)
+    benchmark::DoNotOptimize(fs.create(kRootMnode, name.of(i), 0644, true, kCaller).ok());
+}
+
+void start_full(const benchmark::State& state) {
+  start_threads(state);
+  for (auto& fs : file_systems)
+    for (int thread = 0; thread < kThreadsMax; ++thread) create_names(*fs, thread, kFiles);
+}
+
+// Where one thread creates names, half as many others: on the average as many as there are where two do.
+void start_some(const benchmark::State& state) {
+  start_threads(state);
+  if (state.threads() > 1 && file_systems.size() == 1) return;
+  for (auto& fs : file_systems) create_names(*fs, kThreadsMax, kFiles / 2);
+}
+
+void BM_CreateGrowing(benchmark::State& state) {
   MemFs& fs = fs_of(state.thread_index());
   Name name(state.thread_index());
   int64_t i = 0;
   for (auto _ : state) fail(state, fs.create(kRootMnode, name.of(i++), 0644, true, kCaller).code());
+}
+
+// The thread's names have been there before: its tables have their sizes, and its allocator the memory.
+void BM_Create(benchmark::State& state) {
+  MemFs& fs = fs_of(state.thread_index());
+  Name name(state.thread_index());
+  std::vector<MnodeNo> made;
+  for (int64_t i = 0; i < kFiles; ++i)
+    made.push_back(fs.create(kRootMnode, name.of(i), 0644, true, kCaller)->attr.mnode);
+  for (int64_t i = 0; i < kFiles; ++i) {
+    benchmark::DoNotOptimize(fs.unlink(kRootMnode, name.of(i)).ok());
+    fs.forget(made[static_cast<size_t>(i)], 1);
+  }
+  {
+    static std::mutex maintenance;  // one at a time
+    std::scoped_lock lock(maintenance);
+    while (fs.maintain()) continue;
+  }
+  BM_CreateGrowing(state);
 }
 
 void BM_Unlink(benchmark::State& state) {
@@ -87,7 +124,7 @@ void BM_Stat(benchmark::State& state) {
 void BM_Rename(benchmark::State& state) {
   MemFs& fs = fs_of(state.thread_index());
   Name from(state.thread_index());
-  Name to(state.thread_index() + state.threads());
+  Name to(state.thread_index() + kThreadsMax);
   int64_t i = 0;
   for (auto _ : state) {
     fail(state, fs.rename(kRootMnode, from.of(i), kRootMnode, to.of(i), memfs::RenameMode::replace,
@@ -98,15 +135,16 @@ void BM_Rename(benchmark::State& state) {
 }
 
 void changing(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgName("private")->Arg(0)->Arg(1)->Iterations(kFiles)->ThreadRange(1, 2)->Teardown(stop)
-      ->UseRealTime();
+  benchmark->ArgName("private")->Arg(0)->Arg(1)->Iterations(kFiles)->ThreadRange(1, kThreadsMax)
+      ->Teardown(stop)->UseRealTime();
 }
 void reading(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgName("private")->Arg(0)->Arg(1)->ThreadRange(1, 2)->Setup(start_full)->Teardown(stop)
+  benchmark->ArgName("private")->Arg(0)->Arg(1)->ThreadRange(1, kThreadsMax)->Setup(start_full)->Teardown(stop)
       ->UseRealTime();
 }
 
-BENCHMARK(BM_Create)->Setup(start)->Apply(changing);
+BENCHMARK(BM_Create)->Setup(start_some)->Apply(changing);
+BENCHMARK(BM_CreateGrowing)->Setup(start_threads)->Apply(changing);
 BENCHMARK(BM_Unlink)->Setup(start_full)->Apply(changing);
 BENCHMARK(BM_Rename)->Setup(start_full)->Apply(changing);
 BENCHMARK(BM_Lookup)->Apply(reading);

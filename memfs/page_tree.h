@@ -20,7 +20,12 @@ struct Leaf {
   Atomic<bool> listed{false};
   Leaf* next_listed = nullptr;
 
-  PageSlot& slot(uint64_t page) { return slots()[page - base]; }
+  // Neighbouring pages lie apart: processors fetch lines in pairs, and cores that share a file often take turns.
+  PageSlot& slot(uint64_t page) {
+    const uint64_t twice = (page - base) * 2;
+    const uint64_t count = end - base;  // a power of two
+    return slots()[(twice & (count - 1)) + (twice >= count ? 1 : 0)];
+  }
   bool is_head() const { return begin == 0; }
 
  private:

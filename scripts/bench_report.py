@@ -32,6 +32,7 @@ CALLS = [
     ("write of 4 KiB", "BM_Write4K", "shared:0/", "tmpfs_write_4k"),
 ]
 SCALING = [row[:3] for row in CALLS] + [
+    ("create, directory growing", "BM_CreateGrowing", ITERATIONS),
     ("lookup, one name", "BM_LookupSameName", ""),
     ("read, one file", "BM_Read4K", "shared:1/"),
     ("write, one file", "BM_Write4K", "shared:1/"),
