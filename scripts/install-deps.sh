@@ -9,7 +9,7 @@ packages=(
   libfuse3-dev libjemalloc-dev libfmt-dev libcli11-dev libblkid-dev uuid-dev nlohmann-json3-dev libgtest-dev
   libbenchmark-dev liburing-dev libcap-ng-dev libmount-dev libsystemd-dev
   # mounting and the programs that tests run on a mount
-  fuse3 kmod mount util-linux dbench fio stress-ng git sqlite3 rsync attr acl tar xz-utils procps
+  fuse3 kmod mount util-linux dbench fio stress-ng postmark fsmark bonnie++ make git sqlite3 rsync attr acl tar xz-utils procps
   e2fsprogs xfsprogs
   # what scripts/speed_rows.py measures beside
   fuse2fs ntfs-3g bindfs

@@ -82,7 +82,7 @@ class Programs(MountTest):
             path = volume.path / f'{mode}.db'
             base = sqlite3.connect(path)
             self.assertEqual(base.execute(f'PRAGMA journal_mode={mode}').fetchone()[0].upper(), mode)
-            base.execute('PRAGMA synchronous=FULL')
+            base.execute('PRAGMA synchronous=EXTRA')
             base.execute('CREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT)')
             reader = sqlite3.connect(path)
             for batch in range(20):

@@ -4,13 +4,15 @@ process does to its part of a page must leave the others' alone."""
 import os
 
 from bytes_caller import Caller
-from bytes_file import File
+from bytes_file import KEEP, PAGE, PUNCH, File, whole_pages
 
 BLOCK = 5000
 BLOCKS = 40
 KINDS = {'write': 9, 'write_sync': 1, 'punch': 4, 'zero_keep': 2, 'allocate_keep': 1, 'copy_within': 3, 'read': 8, 'whole': 1,
          'blocks': 2, 'fsync': 1, 'fdatasync': 1, 'write_pages': 1, 'drop': 1, 'unmap': 1}
-# One process's direct I/O and another's mapping of the same page know nothing of each other, on any file system.
+# One process's direct I/O and another's mapping of the same page know nothing of each other, on any file system. Over FUSE the
+# kernel may also write a page back, as a mapping has it, behind a punch of a part of it, which is gone then: with mappings
+# whole pages are punched.
 EITHER = ({'write_mapped': 8, 'read_mapped': 6, 'msync': 1}, {'write_direct': 6, 'read_direct': 6})
 
 
@@ -66,6 +68,18 @@ class SharedCaller(Caller):
         if self.random.random() < 0.3:
             last = BLOCK
         return (block * BLOCK + first, block * BLOCK + last) if first < last else None
+
+    def to_zeros(self, kind, file, mode):
+        if not self.mapped:
+            return super().to_zeros(kind, file, mode)
+        block = self.random.choice(self.mine)
+        inside = whole_pages(block * BLOCK, (block + 1) * BLOCK)
+        if not inside:
+            return
+        first, last = inside[0] * PAGE, (inside[-1] + 1) * PAGE
+        self.note(file, first, last, kind)
+        file.allocate(mode, first, last)
+        self.change(kind, file.clear, first, last, not mode & KEEP, bool(mode & PUNCH))
 
     def copied(self, kind, file, source):
         span, to = self.span(source), self.span(file)

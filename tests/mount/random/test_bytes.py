@@ -3,7 +3,7 @@ own and on its blocks of one file of all; everything is compared anew behind an 
 the root directory.
 
   SCALEFS_SEED=n           one seed, as a failure prints it
-  SCALEFS_BYTES_SEEDS=n    so many (8)
+  SCALEFS_BYTES_SEEDS=n    half as many on each kind of mount (8)
   SCALEFS_BYTES_CALLS=n    calls of a process between two mounts (1500)
   test_bytes.py --on DIR   on another file system
 """
@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'support'))
 import mount  # noqa: E402
 from bytes_caller import CHANGES, Caller, Failed  # noqa: E402
 from bytes_shared import SharedCaller, make_shared_file  # noqa: E402
+from seeds import seeds  # noqa: E402
 
 SEEDS = int(os.environ.get('SCALEFS_BYTES_SEEDS', 8))
 CALLS = int(os.environ.get('SCALEFS_BYTES_CALLS', 1500))
@@ -81,9 +82,6 @@ def work(seed, folder, number):
 class Bytes(mount.MountTest):
     limit = 60 + SEEDS * (30 + CALLS // 50)
 
-    def seeds(self, first):
-        return [int(os.environ['SCALEFS_SEED'])] if 'SCALEFS_SEED' in os.environ else range(first, first + SEEDS // 2)
-
     def one_seed(self, seed, folder, between):
         """`between(round)` is called when no file is open."""
         folder.mkdir()
@@ -102,7 +100,7 @@ class Bytes(mount.MountTest):
         if ON:
             self.skipTest('of scalefs')
         volume = self.volume(memory=True).mount()
-        for seed in self.seeds(1):
+        for seed in seeds(1, SEEDS // 2):
             with self.subTest(seed=seed):
                 self.one_seed(seed, volume.path / str(seed), lambda number: None)
         volume.unmount()
@@ -112,7 +110,7 @@ class Bytes(mount.MountTest):
             self.skipTest('of scalefs')
         for options in (('io_uring=off',), ('strict_open', 'cache_size=16M', 'commit=1')):
             volume = self.volume('256M', '-'.join(options)).mount(*options)
-            for seed in self.seeds(1000 if len(options) == 1 else 2000):
+            for seed in seeds(1000 if len(options) == 1 else 2000, SEEDS // 2):
                 with self.subTest(seed=seed, options=options):
                     self.one_seed(seed, volume.path / str(seed), lambda number: self.mount_again(volume, number))
             volume.unmount()
@@ -131,7 +129,7 @@ class Bytes(mount.MountTest):
         if ON is None:
             return
         with tempfile.TemporaryDirectory(dir=ON) as folder:
-            for seed in self.seeds(1):
+            for seed in seeds(1, SEEDS // 2):
                 with self.subTest(seed=seed):
                     self.one_seed(seed, pathlib.Path(folder, str(seed)), lambda number: None)
 

@@ -18,6 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'support'))
 
 import mount  # noqa: E402
+from seeds import seeds  # noqa: E402
 from tree_caller import KINDS, Failed, TreeCaller, check_tree  # noqa: E402
 
 SEEDS = int(os.environ.get('SCALEFS_TREES_SEEDS', 2))
@@ -41,14 +42,16 @@ class Trees(mount.MountTest):
     limit = 60 + SEEDS * (20 + CALLS // 100)
 
     def seeds(self, first):
-        seeds = [int(os.environ['SCALEFS_SEED'])] if 'SCALEFS_SEED' in os.environ else range(first, first + SEEDS)
-        for seed in seeds:
+        for seed in seeds(first, SEEDS):
             print(f'SCALEFS_SEED={seed} SCALEFS_TREES_CALLS={CALLS}', flush=True)
             yield seed
 
     def start(self, seed, top, kind='calls'):
-        return [subprocess.Popen([sys.executable, '-B', __file__, kind, str(seed), str(number), str(top)], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for number in range(PROCESSES)]
+        workers = [subprocess.Popen([sys.executable, '-B', __file__, kind, str(seed), str(number), str(top)], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for number in range(PROCESSES)]
+        for worker in workers:
+            self.assertEqual(worker.stdout.readline(), 'in the tree\n')
+        return workers
 
     def finish(self, seed, workers):
         """The calls that were done."""
@@ -86,7 +89,7 @@ class Trees(mount.MountTest):
         volume.unmount()
 
     def test_on_an_image(self):
-        for first, options in ((100, ('io_uring=off',)), (200, ('strict_open', 'cache_size=16M', 'commit=1'))):
+        for first, options in ((1000, ('io_uring=off',)), (2000, ('strict_open', 'cache_size=16M', 'commit=1'))):
             volume = self.volume('512M', '-'.join(options)).mount(*options)
             before = os.statvfs(volume.path)
             for seed in self.seeds(first):
@@ -97,7 +100,7 @@ class Trees(mount.MountTest):
     def test_killed_in_the_middle(self):
         volume = self.volume('512M').mount('commit=1')
         before = os.statvfs(volume.path)
-        for seed in self.seeds(300):
+        for seed in self.seeds(3000):
             for moment in random.Random(seed).choices((0.4, 0.6, 1.0, 1.5), k=3):
                 workers = self.start(seed, volume.path, 'endless')
                 time.sleep(moment)
@@ -114,7 +117,7 @@ class Trees(mount.MountTest):
     def test_on_a_full_volume(self):
         volume = self.volume('32M').mount()
         before = os.statvfs(volume.path)
-        for seed in self.seeds(400):
+        for seed in self.seeds(4000):
             with open(volume.path / f'filling-{seed}', 'wb', buffering=0) as filling:
                 try:
                     while True:
@@ -151,6 +154,7 @@ class Trees(mount.MountTest):
 
 def work(kind, seed, number, top):
     caller = TreeCaller(seed, f'process-{number}', top, kind == 'full')
+    print('in the tree', flush=True)  # and not in what the mount covers
     try:
         while kind == 'endless':
             caller.run(100)
