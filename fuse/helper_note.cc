@@ -29,7 +29,7 @@ void note_umount_helper(const std::string& source, const std::string& mountpoint
   const Update update(::mnt_new_update(), &::mnt_free_update);
   if (fs == nullptr || update == nullptr) return;
   if (::mnt_fs_set_source(fs.get(), source.c_str()) != 0 ||
-      ::mnt_fs_set_target(fs.get(), mountpoint.c_str()) != 0 || ::mnt_fs_set_root(fs.get(), "/") != 0 ||
+      ::mnt_fs_set_target(fs.get(), mountpoint.c_str()) != 0 ||
       ::mnt_fs_set_options(fs.get(), "uhelper=scalefs") != 0) {
     return;
   }

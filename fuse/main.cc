@@ -58,6 +58,12 @@ int run(const std::string& program, const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace scalefs::fuse
 
+#ifdef __SANITIZE_ADDRESS__
+// libfuse frees its copy of the mount point's name only where it takes the mount away itself.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:fuse_session_mount\n"; }
+#endif
+
 int main(int argc, char** argv) {
   try {
     const std::string program = argc > 0 ? argv[0] : "scalefs";

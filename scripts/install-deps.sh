@@ -10,7 +10,7 @@ packages=(
   libbenchmark-dev liburing-dev libcap-ng-dev libmount-dev libsystemd-dev
   # mounting and the programs that tests run on a mount
   fuse3 kmod mount util-linux dbench fio stress-ng postmark fsmark bonnie++ make git sqlite3 rsync attr acl tar xz-utils procps
-  e2fsprogs xfsprogs
+  e2fsprogs xfsprogs file
   # what scripts/speed_rows.py measures beside
   fuse2fs ntfs-3g bindfs
 )

@@ -58,7 +58,7 @@ class Fstab(WaysTest):
         before = [volume.pid for volume in volumes]
         self.assertEqual(attempt('mount', '-a')[0], 0)  # again: nothing to do
         self.assertEqual([volume.find_daemon() for volume in volumes[:2]], before[:2])
-        run('umount', '-a', '-t', 'fuse.scalefs')
+        run('umount', *[volume.path for volume in volumes[:2]])
         for volume in volumes[:2]:
             self.ended(volume)
 
