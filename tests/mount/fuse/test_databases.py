@@ -6,6 +6,7 @@ is sound.
   SCALEFS_DATABASE_ROUNDS=n  kills of each journal mode (1)
 """
 
+import contextlib
 import os
 import pathlib
 import random
@@ -49,15 +50,14 @@ class Databases(MountTest):
 
     def check(self, path, promised):
         """`promised`: the last transaction of each writer that was told to be done."""
-        base = sqlite3.connect(path)
-        self.assertEqual(base.execute('PRAGMA integrity_check').fetchall(), [('ok',)])
-        self.assertEqual(base.execute('SELECT sum(money) FROM account').fetchone(), (TOTAL,))
-        for writer, number in promised.items():
-            count, last = base.execute('SELECT count(*), coalesce(max(number), 0) FROM done WHERE writer = ?', (writer,)).fetchone()
-            # All up to the last one, which is the promised one or the one that was under way.
-            self.assertEqual(count, last)
-            self.assertIn(last, (number, number + 1), f'SCALEFS_SEED={SEED} {path}')
-        base.close()
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            self.assertEqual(base.execute('PRAGMA integrity_check').fetchall(), [('ok',)])
+            self.assertEqual(base.execute('SELECT sum(money) FROM account').fetchone(), (TOTAL,))
+            for writer, number in promised.items():
+                count, last = base.execute('SELECT count(*), coalesce(max(number), 0) FROM done WHERE writer = ?', (writer,)).fetchone()
+                # All up to the last one, which is the promised one or the one that was under way.
+                self.assertEqual(count, last)
+                self.assertIn(last, (number, number + 1), f'SCALEFS_SEED={SEED} {path}')
 
     def start(self, path, mode, count):
         workers = [subprocess.Popen([sys.executable, '-B', __file__, str(path), mode, str(writer), str(count)], stdin=subprocess.DEVNULL,
@@ -69,7 +69,9 @@ class Databases(MountTest):
     def finish(self, workers):
         promised, errors = {}, []
         for writer, worker in enumerate(workers):
-            output, error = worker.communicate()
+            # communicate() would not see what came with the first line.
+            output, error = worker.stdout.read(), worker.stderr.read()
+            worker.communicate()
             promised[writer] = max(map(int, output.split()), default=0)
             errors.append(error[-2000:] if worker.returncode != 0 else '')
         return promised, errors
@@ -83,6 +85,8 @@ class Databases(MountTest):
             self.assertEqual(errors, [''] * WRITERS)
             self.check(path, promised)
             self.assertEqual(list(promised.values()), [25] * WRITERS)
+            with self.assertRaises(AssertionError):
+                self.check(path, {0: 26})  # one that is not there
             run('sqlite3', path, 'VACUUM; PRAGMA integrity_check')
         volume.check_everything_stays()
 

@@ -53,9 +53,15 @@ class Trees(mount.MountTest):
             self.assertEqual(worker.stdout.readline(), 'in the tree\n')
         return workers
 
+    def outputs(self, workers):
+        outputs = [worker.stdout.read() for worker in workers]  # communicate() would not see what came with the first line
+        for worker in workers:
+            worker.communicate()
+        return outputs
+
     def finish(self, seed, workers):
         """The calls that were done."""
-        outputs = [worker.communicate()[0] for worker in workers]
+        outputs = self.outputs(workers)
         self.assertEqual([worker.returncode for worker in workers], [0] * PROCESSES, f'SCALEFS_SEED={seed}: ' + '\n'.join(outputs))
         return sum(int(output.split()[-1]) for output in outputs)
 
@@ -106,7 +112,7 @@ class Trees(mount.MountTest):
                 time.sleep(moment)
                 early = [worker.poll() for worker in workers]
                 volume.kill()
-                outputs = [worker.communicate()[0] for worker in workers]
+                outputs = self.outputs(workers)
                 self.assertEqual(early, [None] * PROCESSES, f'SCALEFS_SEED={seed}, ended before the kill: {outputs}')
                 volume.fsck()
                 volume.mount(*volume.options)
