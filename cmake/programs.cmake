@@ -82,13 +82,14 @@ if(SCALEFS_TOOLS)
     target_link_libraries(scalefs PRIVATE scalefs_fuse)
     scalefs_use_jemalloc(scalefs)
     install(TARGETS scalefs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-    # mount(8) and umount(8) look for mount.<type> and umount.<type>, by either name of the type, and in /sbin alone.
+    # mount(8) and umount(8) look for mount.<type> and umount.<type>, by each name of the type, and in /sbin alone.
     install(CODE "
       set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
       set(sbin \"\${prefix}/${CMAKE_INSTALL_SBINDIR}\")
       file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${sbin}\")
       set(hints \"\")
-      foreach(link mount.scalefs mount.fuse.scalefs umount.scalefs umount.fuse.scalefs)
+      foreach(link mount.scalefs mount.fuse.scalefs mount.fuseblk.scalefs
+                   umount.scalefs umount.fuse.scalefs umount.fuseblk.scalefs)
         file(CREATE_LINK ../${CMAKE_INSTALL_BINDIR}/scalefs \"\$ENV{DESTDIR}\${sbin}/\${link}\" SYMBOLIC)
         string(APPEND hints \"\\n  ln -s \${sbin}/\${link} /sbin/\${link}\")
       endforeach()

@@ -23,6 +23,7 @@
 #include "fuse/helper_note.h"
 #include "fuse/inquiry.h"
 #include "fuse/libfuse_transport.h"
+#include "fuse/loop_device.h"
 #include "fuse/mount_table.h"
 #include "fuse/mount_users.h"
 #include "fuse/operations.h"
@@ -69,6 +70,11 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+bool is_block_device(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
+}
+
 // Where the image is mounted at present; empty: nowhere that can be seen.
 std::string mounted_on(const std::string& image) {
   char path[PATH_MAX];
@@ -94,6 +100,9 @@ class Daemon {
   bool open_image();
   bool open_volume();
   void make_operations();
+  bool add_block_device(std::vector<std::string>& list, std::optional<LoopDevice>& loop);
+  // Once; what came of it.
+  Status end_volume();
   bool mount();
   bool mount_and_serve();
   void on_signal(int signal);
@@ -120,6 +129,8 @@ class Daemon {
   // Held while the state changes, and by the handler of a signal, which uses the members above while
   // the state is `serving`.
   enum class State { starting, serving, ending };
+  Mutex end_mutex_;
+  std::optional<Status> ended_ GUARDED_BY(end_mutex_);
   Mutex mutex_;
   State state_ GUARDED_BY(mutex_) = State::starting;
 };
@@ -128,6 +139,17 @@ bool Daemon::open_image() {
   diskfs::FileDeviceOptions wanted;
   wanted.read_only = options_.volume.read_only;
   wanted.claim = true;
+  // A fuseblk mount claims the device itself; whether somebody else has it is seen before.
+  if (options_.fuseblk && is_block_device(options_.source)) {
+    std::string why;
+    diskfs::FileDeviceOptions look = wanted;
+    look.lock = false;
+    if (const auto seen = diskfs::FileDevice::open(options_.source, look, &why); !seen.ok()) {
+      complain(why);
+      return false;
+    }
+    wanted.claim = false;
+  }
   wanted.lock_wait.waiting = [this](pid_t holder) {
     complain(holder != 0 ? fmt::format("waiting for process {}, which uses {}", holder,
                                        options_.source)
@@ -180,8 +202,31 @@ void Daemon::make_operations() {
                            .inquiry = [this](std::string_view name) { return answer_inquiry(name); }});
 }
 
+// What libfuse needs for a mount of a block device.
+bool Daemon::add_block_device(std::vector<std::string>& list, std::optional<LoopDevice>& loop) {
+  std::string path = image_path_;
+  if (!device_->is_block_device()) {
+    auto attached = LoopDevice::attach(device_->fd(), volume_->read_only());
+    if (!attached.ok()) {
+      complain(fmt::format("fuseblk: no loop device for {}: {}", options_.source, std::strerror(attached.code())));
+      return false;
+    }
+    loop.emplace(std::move(*attached));
+    path = loop->path();
+  }
+  std::erase_if(list, [](const std::string& word) { return word.starts_with("fsname="); });
+  list.insert(list.end(), {"blkdev", fmt::format("blksize={}", kBlockBytes), "fsname=" + path});
+  return true;
+}
+
 bool Daemon::mount() {
   TransportOptions wanted = transport_options(options_, ::geteuid() == 0, volume_->read_only());
+  std::optional<LoopDevice> loop;  // which the mount keeps
+  if (options_.fuseblk) {
+    if (!add_block_device(wanted.mount_options, loop)) return false;
+    // The kernel waits for its answer, and who unmounts for the kernel.
+    wanted.on_end = [this] { (void)end_volume(); };
+  }
   wanted.on_ready = [this] {
     startup_.ready(fmt::format("serving {} on {}", options_.memory ? "a volume in memory" : options_.source,
                                mountpoint_));
@@ -196,7 +241,7 @@ bool Daemon::mount() {
     complain(fmt::format("cannot mount on {}", mountpoint_));
     return false;
   }
-  note_umount_helper(options_.memory ? "scalefs-memory" : options_.source, mountpoint_);
+  note_umount_helper(loop ? loop->path() : options_.memory ? "scalefs-memory" : options_.source, mountpoint_);
   return true;
 }
 
@@ -309,6 +354,12 @@ bool Daemon::mount_and_serve() {
   return true;
 }
 
+Status Daemon::end_volume() {
+  MutexLock lock(end_mutex_);
+  if (!ended_) ended_ = volume_->unmount();
+  return *ended_;
+}
+
 int Daemon::run() {
   // The image may lie on a file system that waits, when memory is short, for pages of our own mount to
   // be written: tell the kernel that this process must not wait for that. Needs privileges.
@@ -332,7 +383,7 @@ int Daemon::run() {
   if (!opened) return kExitMountFailed;
   int status = mount_and_serve() ? kExitOk : kExitMountFailed;
   if (operations_ != nullptr) operations_->finish();
-  if (!volume_->unmount().ok()) {
+  if (!end_volume().ok()) {
     log_error("{} could not be written completely", options_.source);
     status = kExitMountFailed;
   }

@@ -137,6 +137,7 @@ void serve(FileSystem& to, uint32_t opcode, Body body, Responder reply) {
       const auto in = body.take<fuse_fsync_in>();
       return to.fsync(body.node(), (in.fsync_flags & FUSE_FSYNC_FDATASYNC) != 0, std::move(reply));
     }
+    case FUSE_SYNCFS: return to.fsync(kRootMnode, false, std::move(reply));
     case FUSE_GETXATTR: {
       const auto in = body.take<fuse_getxattr_in>();
       return to.getxattr(body.context(), body.node(), body.name(), in.size, std::move(reply));
@@ -168,6 +169,7 @@ const char* direct_request(uint32_t opcode) {
     case FUSE_WRITE: return "WRITE";
     case FUSE_FSYNC: return "FSYNC";
     case FUSE_FSYNCDIR: return "FSYNCDIR";
+    case FUSE_SYNCFS: return "SYNCFS";
     case FUSE_GETXATTR: return "GETXATTR";
     default: return nullptr;
   }
@@ -176,7 +178,7 @@ const char* direct_request(uint32_t opcode) {
 bool is_of_open_file(uint32_t opcode) {
   return opcode == FUSE_READ || opcode == FUSE_WRITE || opcode == FUSE_FSYNC || opcode == FUSE_READDIR ||
          opcode == FUSE_READDIRPLUS || opcode == FUSE_FSYNCDIR || opcode == FUSE_FORGET ||
-         opcode == FUSE_BATCH_FORGET;
+         opcode == FUSE_BATCH_FORGET || opcode == FUSE_SYNCFS;
 }
 
 // This is where memory that ran out becomes ENOMEM: while the exception unwinds, the Responder answers.

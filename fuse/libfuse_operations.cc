@@ -53,6 +53,8 @@ void serve(fuse_req_t request, Call&& call) {
 
 MnodeNo node(fuse_ino_t ino) { return MnodeNo(ino); }
 
+void on_destroy(void* transport) { static_cast<LibfuseTransport*>(transport)->end(); }
+
 void on_init(void* transport, fuse_conn_info* connection) {
   negotiate(*connection, static_cast<const LibfuseTransport*>(transport)->strict_open());
 }
@@ -180,6 +182,7 @@ void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argume
 fuse_lowlevel_ops make_table() {
   fuse_lowlevel_ops table = {};
   table.init = on_init;
+  table.destroy = on_destroy;
   table.readlink = on_readlink;
   table.symlink = on_symlink;
   table.link = on_link;

@@ -70,6 +70,10 @@ class LibfuseTransport final : private RequestHandler, private ReplySink {
     if (code == EUCLEAN) [[unlikely]] note_damage(node);
   }
   bool strict_open() const { return options_.strict_open; }
+  // The kernel lets the file system go.
+  void end() {
+    if (options_.on_end) options_.on_end();
+  }
 
  private:
   LibfuseTransport(FileSystem& file_system, TransportOptions options);

@@ -33,6 +33,18 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
+// The image that a loop device stands for; else the source itself.
+std::string behind_loop(const std::string& source) {
+  if (!source.starts_with("/dev/loop")) return source;
+  const std::string path = "/sys/block/" + source.substr(std::strlen("/dev/")) + "/loop/backing_file";
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  char text[PATH_MAX + 1];
+  if (file == nullptr || std::fgets(text, sizeof(text), file.get()) == nullptr) return source;
+  std::string image = text;
+  if (image.ends_with('\n')) image.pop_back();
+  return image;
+}
+
 // ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
 std::optional<MountEntry> parse(char* line) {
   std::vector<std::string_view> words;
@@ -47,10 +59,12 @@ std::optional<MountEntry> parse(char* line) {
       std::sscanf(words[2].data(), "%u:%u", &major_number, &minor_number) != 2) {
     return std::nullopt;
   }
-  return MountEntry{.device = makedev(major_number, minor_number),
+  MountEntry entry{.device = makedev(major_number, minor_number),
                     .mountpoint = unescape(words[4]),
                     .type = std::string(dash[1]),
                     .source = unescape(dash[2])};
+  if (entry.is_scalefs()) entry.source = behind_loop(entry.source);
+  return entry;
 }
 
 std::string resolved(const std::string& path) {

@@ -15,7 +15,7 @@ struct MountEntry {
   dev_t device = 0;
   std::string mountpoint;
   std::string type;    // "fuse.scalefs"
-  std::string source;  // what was given as the source: the image, by the name that it was mounted by
+  std::string source;  // what was given as the source: the image, by the name that it was mounted by; for a fuseblk mount, by its whole path
   bool is_scalefs() const;
 };
 

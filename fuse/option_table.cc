@@ -144,6 +144,8 @@ constexpr Known kKnown[] = {
     {"io_uring", Takes::choice,
      [](Options& o, const Value& v) { o.io_uring = static_cast<RingUse>(v.number); }, 0, 0,
      "auto|on|off"},
+    {"fuseblk", Takes::nothing, [](Options& o, const Value&) { o.fuseblk = true; }},
+    {"nofuseblk", Takes::nothing, [](Options& o, const Value&) { o.fuseblk = false; }},
     {"errors", Takes::choice,
      [](Options& o, const Value& v) { o.on_errors = static_cast<Options::OnErrors>(v.number); }, 0, 0,
      "continue|remount-ro"},

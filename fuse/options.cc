@@ -174,6 +174,8 @@ class Parser {
     if (!options_.volume.recover && !options_.volume.read_only && options_.action == Action::mount) {
       return fail("norecovery needs ro: a volume that is not recovered can only be read");
     }
+    if (options_.fuseblk && options_.memory) return fail("fuseblk needs an image or a device");
+    if (options_.fuseblk && !options_.fsname.empty()) return fail("fuseblk and fsname exclude each other");
     if (options_.allow_root && options_.allow_other.value_or(false)) {
       return fail("allow_other and allow_root exclude each other");
     }
@@ -253,6 +255,7 @@ std::string own_options(const Options& options) {
   if (v.nodiratime) list += ",nodiratime";
   if (v.discard) list += ",discard";
   if (options.strict_open) list += ",strict_open";
+  if (options.fuseblk) list += ",fuseblk";
   if (options.sync_names) list += ",dirsync";
   if (options.on_errors == Options::OnErrors::remount_read_only) list += ",errors=remount-ro";
   if (!v.recover) list += ",norecovery";
@@ -282,6 +285,7 @@ one that lives in memory only. Returns when the mount is there.
   threads=N          threads that serve requests, over /dev/fuse
   discard            tell the device about freed blocks
   errors=WHAT        what damage does that is found: continue, or remount-ro
+  fuseblk            let sync(2) and umount(2) reach the daemon (root alone)
   norecovery         with ro: leave out what the journal holds
   ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,
   fsname=, subtype=, max_read=, clone_fd and the other options of mount(8) and

@@ -42,6 +42,7 @@ struct Options {
   enum class OnErrors { go_on, remount_read_only } on_errors = OnErrors::go_on;
   unsigned threads = 0;     // 0: by the number of cores
   bool strict_open = false;
+  bool fuseblk = false;  // a mount of a block device, which sync(2) reaches and umount(2) waits for
   RingUse io_uring = RingUse::automatic;
   unsigned queue_depth = 32;
   std::string fsname;       // empty: the source

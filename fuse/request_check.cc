@@ -119,6 +119,7 @@ bool is_sound(uint32_t opcode, Body body) {
     case FUSE_RELEASEDIR: return fixed<fuse_release_in>(body);
     case FUSE_FSYNC:
     case FUSE_FSYNCDIR: return fixed<fuse_fsync_in>(body);
+    case FUSE_SYNCFS: return fixed<fuse_syncfs_in>(body);
     case FUSE_SETXATTR: return setxattr_request(body);
     case FUSE_GETXATTR: return fixed_and_name<fuse_getxattr_in>(body);
     case FUSE_LISTXATTR: return fixed<fuse_getxattr_in>(body);

@@ -12,7 +12,8 @@ TransportOptions transport_options(const Options& options, bool as_root, bool re
           .strict_open = options.strict_open,
           .debug = options.debug,
           .on_ready = {},
-          .on_damage = {}};
+          .on_damage = {},
+          .on_end = {}};
 }
 
 }  // namespace scalefs::fuse

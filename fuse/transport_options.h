@@ -25,6 +25,9 @@ struct TransportOptions {
   std::function<void()> on_ready;
   // Called when a request was answered EUCLEAN; any thread.
   std::function<void()> on_damage;
+  // Called when the kernel lets the file system go and waits for it (fuseblk), and at the transport's end; more than once
+  // at times.
+  std::function<void()> on_end;
 };
 
 // What the command line says of the transport.

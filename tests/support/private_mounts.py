@@ -10,7 +10,8 @@ import sys
 import tempfile
 
 MARK = 'SCALEFS_PRIVATE_MOUNTS'
-HELPERS = ('mount.scalefs', 'mount.fuse.scalefs', 'umount.scalefs', 'umount.fuse.scalefs')
+HELPERS = ('mount.scalefs', 'mount.fuse.scalefs', 'mount.fuseblk.scalefs',
+           'umount.scalefs', 'umount.fuse.scalefs', 'umount.fuseblk.scalefs')
 NODES = {'null': (1, 3), 'zero': (1, 5), 'full': (1, 7), 'random': (1, 8), 'urandom': (1, 9),
          'fuse': (10, 229), 'loop-control': (10, 237), **{f'loop{n}': (7, n) for n in range(16)}}
 

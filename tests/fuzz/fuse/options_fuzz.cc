@@ -39,7 +39,8 @@ bool names_something(const std::string& error, const Words& words) {
       "-N needs a value",           "no mount point given",
       "no image and no mount point given", "sync takes one mount point",
       "stat takes one mount point",  "sync takes no --json",
-      "--json is for scalefs stat",
+      "--json is for scalefs stat", "fuseblk needs an image or a device",
+      "fuseblk and fsname exclude each other",
       "norecovery needs ro: a volume that is not recovered can only be read",
       "the image's name is empty",  "the mount point's name is empty",
       "allow_other and allow_root exclude each other"};
@@ -71,7 +72,7 @@ bool same(const Options& a, const Options& b) {
     return std::tie(o.action, o.source, o.mountpoint, o.memory, o.foreground, o.debug, o.verbose,
                     o.sync_names, o.threads, o.fsname, o.subtype, o.allow_other,
                     o.allow_root, o.pass_on, o.remount_options, o.io_uring, o.queue_depth,
-                    o.on_errors, o.strict_open, o.json);
+                    o.on_errors, o.strict_open, o.json, o.fuseblk);
   };
   return volume(a.volume) == volume(b.volume) && all(a) == all(b);
 }

@@ -16,7 +16,8 @@ from mount import BIN, SOURCE, run  # noqa: E402
 PAGES = SOURCE / 'docs/man'
 PROGRAMS = {'scalefs': 'bin', 'mkfs.scalefs': 'sbin', 'fsck.scalefs': 'sbin', 'scalefs-dump': 'sbin',
             'scalefs-image': 'sbin', 'mount.scalefs': 'sbin', 'mount.fuse.scalefs': 'sbin',
-            'umount.scalefs': 'sbin', 'umount.fuse.scalefs': 'sbin'}
+            'umount.scalefs': 'sbin', 'umount.fuse.scalefs': 'sbin',
+            'mount.fuseblk.scalefs': 'sbin', 'umount.fuseblk.scalefs': 'sbin'}
 
 
 def words_of(page):
@@ -46,7 +47,7 @@ class Installed(unittest.TestCase):
                                    capture_output=True, text=True, check=False)
             self.assertIn('usage' if 'umount' in name else '-h', (shown.stdout + shown.stderr).lower())
         for link in ('mount.scalefs', 'mount.fuse.scalefs', 'umount.scalefs', 'umount.fuse.scalefs',
-                     'mkfs.scalefs', 'fsck.scalefs'):
+                     'mount.fuseblk.scalefs', 'umount.fuseblk.scalefs', 'mkfs.scalefs', 'fsck.scalefs'):
             self.assertIn(f'ln -s {self.prefix}/sbin/{link} /sbin/{link}\n', text + '\n')
         for page in PAGES.iterdir():
             section = page.suffix[1:]
@@ -73,7 +74,7 @@ class Pages(unittest.TestCase):
 
     def test_each_program_has_a_page(self):
         for name in PROGRAMS:
-            if '.fuse.' in name:  # another name for the same
+            if '.fuse' in name:  # another name for the same
                 continue
             text = words_of(f'{name}.8')
             self.assertRegex(text, rf'(?m)^\.Nm {re.escape(name)}$')

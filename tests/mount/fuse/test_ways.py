@@ -2,11 +2,13 @@
 busy or stale, and what the daemon tells and gives up.
 """
 
+import contextlib
 import errno
 import os
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -143,6 +145,91 @@ class Devices(WaysTest):
         self.assertEqual(run('file', '-b', '-m', SOURCE / 'system/scalefs.magic', volume.image).stdout,
                          'scalefs volume version 1.0, label "data", UUID 97bd30c7-efba-4273-98bf-6d6bd77a129b, '
                          '8192 blocks of 4096 bytes\n')
+
+
+def whole_path_of_loops():
+    return [line.split()[0] for line in run('losetup', '-n', '-O', 'BACK-FILE', '-l').stdout.splitlines()]
+
+
+class Block(WaysTest):
+    """Mounts of a block device (fuseblk): sync(2) reaches the daemon, and umount(2) waits for it."""
+
+    def test_sync_and_umount_arrive(self):
+        volume = self.volume('64M').mount('fuseblk', 'commit=3600')
+        self.assertEqual(entry(volume.path)[1], 'fuseblk.scalefs')
+        self.assertIn(str(volume.image), whole_path_of_loops())
+        (volume.path / 'synced').touch()
+        os.sync()
+        volume.kill()
+        volume.fsck()
+        volume.mount('fuseblk', 'commit=3600')
+        self.assertEqual(os.listdir(volume.path), ['synced'])
+        (volume.path / 'data').write_bytes(os.urandom(20_000_000))
+        os.kill(volume.pid, signal.SIGSTOP)  # it cannot have ended by itself before
+        unmount = subprocess.Popen(['umount', '-i', volume.path])
+        with self.assertRaises(subprocess.TimeoutExpired):
+            unmount.wait(1)
+        os.kill(volume.pid, signal.SIGCONT)
+        self.assertEqual(unmount.wait(60), 0)
+        volume.gone()
+        self.assertNotIn(str(volume.image), whole_path_of_loops())
+        volume.fsck()
+
+    def test_the_line_in_fstab(self):
+        volume = self.volume('32M')
+        other = self.folder / 'other'
+        other.mkdir()
+        write_fstab(f'{volume.image} {volume.path} scalefs fuseblk 0 0')
+        self.assertEqual(attempt('mount', '-a'), (0, ''))
+        self.started(volume)
+        status, text = attempt('mount', '-t', 'scalefs', volume.image, other)
+        self.assertEqual(status, FAILED)
+        self.assertIn(f'it is mounted on {volume.path}', text)
+        self.assertEqual(attempt('mount', '-o', 'remount,ro', volume.path), (0, ''))
+        self.assertEqual(attempt('mount', '-o', 'remount,rw', volume.path), (0, ''))
+        (volume.path / 'file').touch()
+        with open(volume.path / 'file', 'rb'):
+            status, text = attempt('umount', volume.path)
+            self.assertEqual(status, FAILED)
+            self.assertIn('is used by', text)
+        self.assertEqual(attempt('umount.scalefs', volume.image), (0, ''))
+        self.ended(volume)
+
+    def test_a_device(self):
+        volume = self.volume('32M')
+        device = run('losetup', '--find', '--show', volume.image).stdout.strip()
+        self.addCleanup(run, 'losetup', '-d', device)
+        for options in ('fuseblk', 'fuseblk,ro'):
+            run('mount', '-t', 'scalefs', '-o', options, device, volume.path)
+            self.started(volume)
+            self.assertEqual(entry(volume.path)[:2], (device, 'fuseblk.scalefs'))
+            self.assertEqual('ro' in options, 'ro' in entry(volume.path)[2])
+            run('umount', volume.path)
+            self.ended(volume)
+
+    def test_a_signal(self):
+        volume = self.volume('32M').mount('fuseblk', 'commit=3600')
+        (volume.path / 'file').touch()
+        volume.terminate()
+        self.assertIsNone(entry(volume.path))
+        volume.fsck()
+        volume.mount('fuseblk')
+        with contextlib.suppress(OSError), open(volume.path / 'file', 'rb+', buffering=0):
+            volume.terminate()
+        self.assertIsNone(entry(volume.path))
+        volume.fsck()
+
+    def test_where_it_cannot_be(self):
+        for words, text in ((('--memory',), 'fuseblk needs an image'), (('-o', 'fsname=x', 'a.img'), 'exclude')):
+            status, found = attempt(SCALEFS, '-o', 'fuseblk', *words, self.folder)
+            self.assertEqual(status, 1)
+            self.assertIn(text, found)
+        volume = self.volume('32M')
+        os.chown(volume.image, NOBODY, NOBODY)
+        os.chown(volume.path, NOBODY, NOBODY)
+        status, found = attempt(*as_user(NOBODY, SCALEFS, '-o', 'fuseblk', volume.image, volume.path))
+        self.assertEqual(status, FAILED)
+        self.assertIn('fuseblk: no loop device', found)
 
 
 class Remount(WaysTest):
