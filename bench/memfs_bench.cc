@@ -5,10 +5,10 @@
 #include <benchmark/benchmark.h>
 
 #include <charconv>
-#include <mutex>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "bench/bench_fs.h"
 
 namespace scalefs::bench {
@@ -80,8 +80,8 @@ void BM_Create(benchmark::State& state) {
     fs.forget(made[static_cast<size_t>(i)], 1);
   }
   {
-    static std::mutex maintenance;  // one at a time
-    std::scoped_lock lock(maintenance);
+    static Mutex maintenance;  // one at a time
+    MutexLock lock(maintenance);
     while (fs.maintain()) continue;
   }
   BM_CreateGrowing(state);
