@@ -80,7 +80,7 @@ def work(seed, folder, number):
 
 
 class Bytes(mount.MountTest):
-    limit = 60 + SEEDS * (30 + CALLS // 50)
+    limit = 120 + SEEDS * (30 + CALLS // 50)
 
     def one_seed(self, seed, folder, between):
         """`between(round)` is called when no file is open."""

@@ -39,7 +39,7 @@ def clear(top):
 
 
 class Trees(mount.MountTest):
-    limit = 60 + SEEDS * (20 + CALLS // 100)
+    limit = 120 + SEEDS * (60 + CALLS // 50)
 
     def seeds(self, first):
         for seed in seeds(first, SEEDS):
@@ -118,6 +118,7 @@ class Trees(mount.MountTest):
                 volume.mount(*volume.options)
                 print(check_tree(volume.path), 'objects', flush=True)
                 self.check_that_it_stays(volume)
+            clear(volume.path)
         self.check_that_all_space_comes_back(volume, before)
 
     def test_on_a_full_volume(self):
