@@ -85,8 +85,8 @@ def measure(bench, scalefs, null, call, pairs, scale, image):
 
 def print_row(table, row, image):
     what, _, changes, _ = CALLS[row.call]
-    # Large transfers have a target in memory alone.
-    target = None if image and row.call in LARGE else RATIO_IMAGE if image and changes else RATIO
+    # On an image there is a target for small changes alone.
+    target = RATIO if not image else RATIO_IMAGE if changes and row.call not in LARGE else None
     for threads in row.threads:
         ours, floor = row.cpu('s', threads), row.cpu('n', threads)
         table.row(f'{what}, {threads} thread{"s" * (threads > 1)}', target or '', f'{floor / ours:.2f}',

@@ -34,15 +34,29 @@ def make_tar(path, files):
             tar.addfile(info, io.BytesIO(data))
 
 
+def one_line(error):
+    return str(error).strip().split('\n', maxsplit=1)[0][:120]
+
+
 class Cost:
     def __init__(self, cpu_s, wall_s):
         self.cpu_s = cpu_s
         self.wall_s = wall_s
 
 
+def make_durable(mounted):
+    """What a program left the daemon to write."""
+    root = os.open(mounted.path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(root)
+    except OSError:
+        pass  # not everybody knows how
+    finally:
+        os.close(root)
+
+
 def timed(mounted, words, **more):
-    """Processor time of a program with all its children, and of the daemon; of all that it leaves the daemon to do in the
-    next moment too."""
+    """Processor time of a program with all its children, and of the daemon, what writing the changes takes it included."""
     daemon = mounted.cpu_ns()
     before = os.times()
     done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -50,6 +64,7 @@ def timed(mounted, words, **more):
     after = os.times()
     if done.returncode != 0:
         raise RuntimeError(f'{words[0]} ended with {done.returncode}: {done.stderr[-200:].strip()}')
+    make_durable(mounted)
     client = after.children_user + after.children_system - before.children_user - before.children_system
     return Cost(client + (mounted.cpu_ns() - daemon) / 1e9, after.elapsed - before.elapsed)
 
@@ -79,7 +94,7 @@ def steps(mounted, archive, files):
         step('git commit', ['git', '-C', repository, 'commit', '-qm', 'all'])
         step('rm -rf', ['rm', '-rf', top])
     except (RuntimeError, OSError) as error:
-        return found, str(error)
+        return found, one_line(error)
     return found, ''
 
 
@@ -140,33 +155,46 @@ def print_steps(table, costs, failures):
         table.row(name, '> 1', f'{ratio:.2f}', ratio > 1, f'{ours.cpu_s:.2f} ({ours.wall_s:.2f})', *cells)
 
 
+def start(bench, name, settings):
+    if name == 'scalefs':
+        return bench.scalefs('rings', settings.peer_mib)
+    return getattr(bench, name)(settings.peer_mib)
+
+
 def measure(bench, settings, step_rows, client_rows):
-    """Each file system in turn, and all again: the least of each step's costs, the most of dbench's figures."""
+    """Each file system in turn, and all again: the least of each step's costs, the most of dbench's figures. dbench finds
+    a fresh one: some keep a descriptor for each file that they have seen."""
     archive = bench.folder / 'tree.tar'
     if step_rows:
         make_tar(archive, settings.files)
     costs, failures, rates = {}, {}, {}
+
+    def run_steps(name):
+        with bench.part():
+            found, failure = steps(start(bench, name, settings), archive, settings.files)
+        if failure:
+            failures[name] = failure
+        for step, cost in found.items():
+            best = costs.setdefault(name, {}).setdefault(step, cost)
+            if cost.cpu_s < best.cpu_s:
+                costs[name][step] = cost
+
+    def run_dbench(name):
+        with bench.part():
+            mounted = start(bench, name, settings)
+            for clients in client_rows:
+                got = dbench(mounted, clients, settings.dbench_seconds)
+                rates[name, clients] = max(got, rates.get((name, clients), (0, 0)))
+
     for _ in range(settings.repetitions):
         for name in ('scalefs', *PEERS):
-            if name in failures and not costs.get(name):
-                continue
-            try:
-                with bench.part():
-                    mounted = (bench.scalefs('rings', settings.peer_mib) if name == 'scalefs'
-                               else getattr(bench, name)(settings.peer_mib))
-                    found, failure = steps(mounted, archive, settings.files) if step_rows else ({}, '')
-                    if failure:
-                        failures[name] = failure
-                    for step, cost in found.items():
-                        best = costs.setdefault(name, {}).setdefault(step, cost)
-                        if cost.cpu_s < best.cpu_s:
-                            costs[name][step] = cost
-                    for clients in client_rows:
-                        got = dbench(mounted, clients, settings.dbench_seconds)
-                        rates[name, clients] = max(got, rates.get((name, clients), (0, 0)))
-            except (Absent, RuntimeError, OSError) as error:
-                failures[name] = str(error)
-                print(f'{name}: {error}', flush=True)
+            for call, rows in ((run_steps, step_rows), (run_dbench, client_rows)):
+                try:
+                    if rows:
+                        call(name)
+                except (Absent, RuntimeError, OSError) as error:
+                    failures[name] = one_line(error)
+                    print(f'{name}: {failures[name]}', flush=True)
     return costs, failures, rates
 
 
