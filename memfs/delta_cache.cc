@@ -131,6 +131,7 @@ void DeltaCache::add_small(Small kind, Mnode& mnode, const MetaDelta& delta) {
   if (!claimed) {  // as in claim()
     const bool links = kind == Small::links;
     if (links) __builtin_prefetch(&mnode.attr_lock, 1);
+    if (links) __builtin_prefetch(&mnode.link_seq, 1);
     if (way.mnode.load(relaxed) != nullptr) fold_small(kind, way, core);
     auto& word = mask_word(links ? mnode.link_cores : mnode.touch_cores, core);
     if ((word.load(relaxed) & mask_bit(core)) == 0) word.fetch_or(mask_bit(core), seq_cst);

@@ -154,8 +154,10 @@ struct alignas(64) Mnode {
   Atomic<int64_t> base_entries;
   // An explicit mtime begins a new age of the maxima: deltas stamped below this one do not count for it.
   Atomic<Stamp> mtime_set_stamp{0};
-  // The largest stamp of a delta that was folded into base_mtime_ns. Protected by attr_lock, not by attr_seq.
+  // Protected by attr_lock, not by attr_seq: the largest stamp of a delta that was folded into base_mtime_ns, and the
+  // lookups of folded ways.
   Stamp base_mtime_stamp = 0;
+  int64_t base_lookups = 0;
 
   // --- In the steady state only read. `stamp`: written by folds, inside an AttrWrite.
   alignas(64) Atomic<Stamp> stamp;
@@ -171,9 +173,6 @@ struct alignas(64) Mnode {
   // The last stamp that was given under change_lock. Protected by it.
   Stamp change_stamp = 0;
 
-  // Written at folds. Protected by attr_lock, not by attr_seq.
-  int64_t base_lookups = 0;
-
   // The data half: the object in the queue that dirty_files() reads (data_half.h), and whether it has times that
   // no record carries and no dirty page will bring into one. Where it became so in the steady state a core's way
   // says it (DeltaCache::note).
@@ -188,8 +187,8 @@ struct alignas(64) Mnode {
   // A write has set-id bits to drop, told apart from the mode so that writes do not read what chmod writes. True before
   // such a mode can be seen, false after it has gone; written under mode_lock.
   Atomic<bool> set_id;
-  // A base value too, and a seq for it and link_cores alone, odd inside an AttrWrite of links: who asks for the count of
-  // names does not meet who sets times.
+  // A base value too, here with a seq for it and link_cores alone, odd inside an AttrWrite of links: who asks for the
+  // count of names does not meet who sets times.
   Atomic<uint32_t> link_seq{0};
   Atomic<int64_t> base_nlink;
 
