@@ -75,7 +75,11 @@ if(SCALEFS_TOOLS)
     target_link_libraries(scalefs_fuse PUBLIC
       scalefs_volume scalefs_base CLI11::CLI11 PkgConfig::FUSE3 PkgConfig::URING
       PkgConfig::CAPNG PkgConfig::MOUNT PkgConfig::SYSTEMD)
-    scalefs_use_precompiled(scalefs_fuse engine)
+    if(SCALEFS_COMPILE_TOGETHER)
+      scalefs_compile_together(scalefs_fuse)
+    else()
+      scalefs_use_precompiled(scalefs_fuse engine)
+    endif()
   endif()
   if(EXISTS ${CMAKE_SOURCE_DIR}/fuse/main.cc AND fuse_sources)
     add_executable(scalefs fuse/main.cc)

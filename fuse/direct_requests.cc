@@ -14,9 +14,9 @@ namespace scalefs::fuse {
 namespace {
 
 // What stands behind the header, taken from its front. Lengths have been checked.
-class Body {
+class Arguments {
  public:
-  Body(const fuse_in_header& header, ConstBytes rest) : header_(header), rest_(rest) {}
+  Arguments(const fuse_in_header& header, ConstBytes rest) : header_(header), rest_(rest) {}
 
   MnodeNo node() const { return MnodeNo(header_.nodeid); }
   Context context(uint32_t umask = 0) const {
@@ -72,7 +72,7 @@ memfs::Atime atime_of(const fuse_read_in& in) {
   return (in.flags & O_NOATIME) != 0 ? memfs::Atime::stays : memfs::Atime::moves;
 }
 
-void forget(FileSystem& to, uint32_t opcode, Body body) {
+void forget(FileSystem& to, uint32_t opcode, Arguments body) {
   if (opcode == FUSE_FORGET) return to.forget(body.node(), body.take<fuse_forget_in>().nlookup);
   const auto in = body.take<fuse_batch_forget_in>();
   for (uint32_t i = 0; i < in.count; ++i) {
@@ -81,12 +81,12 @@ void forget(FileSystem& to, uint32_t opcode, Body body) {
   }
 }
 
-void rename(FileSystem& to, Body body, uint64_t new_parent, uint32_t flags, Responder reply) {
+void rename(FileSystem& to, Arguments body, uint64_t new_parent, uint32_t flags, Responder reply) {
   const std::string_view source = body.name();
   to.rename(body.context(), body.node(), source, MnodeNo(new_parent), body.name(), flags, std::move(reply));
 }
 
-void serve(FileSystem& to, uint32_t opcode, Body body, Responder reply) {
+void serve(FileSystem& to, uint32_t opcode, Arguments body, Responder reply) {
   switch (opcode) {
     case FUSE_LOOKUP: return to.lookup(body.node(), body.name(), std::move(reply));
     case FUSE_GETATTR:
@@ -185,7 +185,7 @@ bool is_of_open_file(uint32_t opcode) {
 void serve_direct_request(FileSystem& file_system, ReplySink& sink, ConstBytes request) {
   fuse_in_header header;
   std::memcpy(&header, request.data(), sizeof(header));
-  const Body body(header, request.subspan(sizeof(header)));
+  const Arguments body(header, request.subspan(sizeof(header)));
   try {
     if (header.opcode == FUSE_FORGET || header.opcode == FUSE_BATCH_FORGET) {
       const uint64_t since = cycle_now();

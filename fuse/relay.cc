@@ -10,7 +10,7 @@
 namespace scalefs::fuse {
 namespace {
 
-constexpr uint64_t kWakePeriodMs = 10;
+constexpr uint64_t kSignalPeriodMs = 10;
 
 thread_local bool* current_drives = nullptr;
 
@@ -69,7 +69,7 @@ void Relay::stop() {
     MutexLock lock(mutex_);
     while (config_.wake_signal != 0 && running_ != 0) {
       for (std::thread& thread : threads_) ::pthread_kill(thread.native_handle(), config_.wake_signal);
-      (void)ended_wait_.wait_for(mutex_, kWakePeriodMs);
+      (void)ended_wait_.wait_for(mutex_, kSignalPeriodMs);
     }
     threads.swap(threads_);
   }
