@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -108,6 +109,7 @@ class Daemon {
   void on_signal(int signal);
   void end_by_signal(int signal);
   void log_statistics();
+  bool is_uppermost() const;
   // Takes the mount away, with a program's help where this process may not; a busy one only if `lazy`. False: it is
   // busy.
   bool detach(bool lazy);
@@ -117,6 +119,7 @@ class Daemon {
   const Options& options_;
   const WrapDevice& wrap_;
   const std::string mountpoint_;
+  dev_t mounted_device_ = 0;  // by which the kernel's table names the mount; 0: not there to be seen
   Startup& startup_;
 
   std::string image_path_;  // from the root, since the daemon leaves its working folder
@@ -241,6 +244,8 @@ bool Daemon::mount() {
     complain(fmt::format("cannot mount on {}", mountpoint_));
     return false;
   }
+  if (const auto entry = find_mount(mountpoint_); entry && entry->mountpoint == mountpoint_)
+    mounted_device_ = entry->device;
   note_umount_helper(loop ? loop->path() : options_.memory ? "scalefs-memory" : options_.source, mountpoint_);
   return true;
 }
@@ -268,6 +273,16 @@ std::optional<std::string> Daemon::answer_inquiry(std::string_view name) {
   if (name == kInquiryStatistics) return report_text(report());
   if (name == kInquiryStatisticsJson) return report_json(report());
   return std::nullopt;
+}
+
+// What lies uppermost at the mount point. Asks the kernel's table alone.
+bool Daemon::is_uppermost() const {
+  if (mounted_device_ == 0) return true;  // it could not be seen
+  const auto table = mount_table();
+  const auto found = std::find_if(table.rbegin(), table.rend(), [&](const MountEntry& entry) {
+    return entry.mountpoint == mountpoint_;
+  });
+  return found != table.rend() && found->device == mounted_device_;
 }
 
 bool Daemon::detach(bool lazy) {
@@ -298,6 +313,13 @@ void Daemon::end_by_signal(int signal) {
   log_info("ending by signal {}", signal);
   notify_service_manager("STOPPING=1\nSTATUS=writing what is left");
   if (!volume_->sync().ok()) log_error("not everything could be made durable");
+  if (!is_uppermost()) {
+    // Unmounted, lazily perhaps, or something else was mounted over it: that is not ours to take away.
+    log_warning("{} does not show this volume any more: who still uses it will see errors", mountpoint_);
+    detached_ = true;
+    transport_->stop();
+    return;
+  }
   if (detach(false)) {
     detached_ = true;
     return;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string_view>
 
 namespace scalefs::fuse {
 namespace {
@@ -14,10 +15,15 @@ using Fs = std::unique_ptr<libmnt_fs, void (*)(libmnt_fs*)>;
 using Update = std::unique_ptr<libmnt_update, void (*)(libmnt_update*)>;
 using Table = std::unique_ptr<libmnt_table, void (*)(libmnt_table*)>;
 
+// The last line of the mount point, which is what an update removes, is one of ours.
 bool has_line(const std::string& mountpoint) {
   const Table table(::mnt_new_table_from_file("/run/mount/utab"), &::mnt_unref_table);
-  return table != nullptr &&
-         ::mnt_table_find_target(table.get(), mountpoint.c_str(), MNT_ITER_FORWARD) != nullptr;
+  if (table == nullptr) return false;
+  libmnt_fs* const fs = ::mnt_table_find_target(table.get(), mountpoint.c_str(), MNT_ITER_BACKWARD);
+  char* value = nullptr;
+  size_t length = 0;
+  return fs != nullptr && ::mnt_fs_get_option(fs, "uhelper", &value, &length) == 0 &&
+         std::string_view(value, length) == "scalefs";
 }
 
 }  // namespace

@@ -168,6 +168,7 @@ void on_ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void* argume
   serve(request, true, [&](FileSystem& to, Responder reply) {
     if (command == kIoctlShutdown) {
       const Context context = context_of(request);
+      if (context.uid != 0) return reply.error(EPERM);  // before a look into the caller's memory
       uint32_t mode = 0;
       if (!read_shutdown_mode(context.pid, argument, &mode)) return reply.error(EFAULT);
       return to.shutdown(context, static_cast<ShutdownMode>(mode), std::move(reply));

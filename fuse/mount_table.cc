@@ -18,6 +18,8 @@
 namespace scalefs::fuse {
 namespace {
 
+constexpr std::string_view kBlockType = "fuseblk.scalefs";  // which root alone can mount
+
 // Blanks and backslashes stand as \ooo.
 std::string unescape(std::string_view text) {
   const auto digit = [&](size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '7'; };
@@ -33,9 +35,14 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
-// The image that a loop device stands for; else the source itself.
+// The image that a loop device stands for; else the source itself, which of a mount of no block device may be any
+// text that a user has chosen.
 std::string behind_loop(const std::string& source) {
-  if (!source.starts_with("/dev/loop")) return source;
+  constexpr std::string_view kLoop = "/dev/loop";
+  if (!source.starts_with(kLoop) ||
+      source.find_first_not_of("0123456789", kLoop.size()) != std::string::npos) {
+    return source;
+  }
   const std::string path = "/sys/block/" + source.substr(std::strlen("/dev/")) + "/loop/backing_file";
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
   char text[PATH_MAX + 1];
@@ -63,7 +70,7 @@ std::optional<MountEntry> parse(char* line) {
                     .mountpoint = unescape(words[4]),
                     .type = std::string(dash[1]),
                     .source = unescape(dash[2])};
-  if (entry.is_scalefs()) entry.source = behind_loop(entry.source);
+  if (entry.type == kBlockType) entry.source = behind_loop(entry.source);
   return entry;
 }
 
@@ -74,7 +81,7 @@ std::string resolved(const std::string& path) {
 
 }  // namespace
 
-bool MountEntry::is_scalefs() const { return type == "fuse.scalefs" || type == "fuseblk.scalefs"; }
+bool MountEntry::is_scalefs() const { return type == "fuse.scalefs" || type == kBlockType; }
 
 std::vector<MountEntry> mount_table(pid_t process) {
   const std::string path =

@@ -9,7 +9,8 @@ TransportOptions transport_options(const Options& options, bool as_root, bool re
           .threads = options.threads,
           .rings = options.io_uring,
           .ring_depth = options.queue_depth,
-          .strict_open = options.strict_open,
+          // Who is refused must be refused each open: the kernel asks for nothing else where it knows names and pages.
+          .strict_open = options.strict_open || options.allow_root,
           .debug = options.debug,
           .on_ready = {},
           .on_damage = {},

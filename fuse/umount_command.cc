@@ -157,7 +157,8 @@ bool Server::wait() {
   if (gone_) return true;
   const auto table = mount_table();
   const auto other = std::find_if(table.begin(), table.end(), [&](const MountEntry& e) {
-    return e.device == entry_.device && e.is_scalefs();
+    // A new mount may have got the number.
+    return e.device == entry_.device && e.source == entry_.source && e.is_scalefs();
   });
   if (other != table.end()) {
     say(fmt::format("the volume is still mounted on {}", other->mountpoint));

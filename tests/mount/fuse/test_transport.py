@@ -129,6 +129,16 @@ class Common:
             self.assertNotEqual(done.returncode, 0)
             self.assertIn('Permission denied', done.stderr)
         self.assertEqual(os.listdir(top / 'a'), [])
+        # What the kernel knows already, name and content.
+        (top / 'known').write_text('content')
+        (top / 'known').chmod(0o666)
+        self.assertEqual((top / 'known').read_text(), 'content')
+        for words in (('cat', top / 'known'), ('dd', 'if=/dev/zero', 'bs=1', 'count=1', 'conv=notrunc', f'of={top}/known'),
+                      ('ls', top / 'a')):
+            done = as_other(*words)
+            self.assertNotEqual(done.returncode, 0, words)
+            self.assertEqual(done.stdout, '')
+        self.assertEqual((top / 'known').read_text(), 'content')
         self.mounted.unmount()
         self.mounted.mount(*self.options, 'allow_other')
         os.mkdir(top / 'a')

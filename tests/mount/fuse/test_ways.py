@@ -384,6 +384,26 @@ class Busy(WaysTest):
         run('umount', volume.path)
         self.ended(volume)
 
+    def test_a_signal_spares_what_was_mounted_since(self):
+        first = self.mounted()
+        second = self.volume('32M', 'second')
+        file = os.open(first.path / 'file', os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            run('umount', '-l', first.path)
+            run(SCALEFS, second.image, first.path)
+            (first.path / 'of the second').touch()
+            os.kill(first.pid, signal.SIGTERM)
+            first.gone()
+            with self.assertRaises(OSError):
+                os.pwrite(file, b'too late', 0)
+            self.assertEqual(os.listdir(first.path), ['of the second'])
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(file)
+            run('umount', first.path)
+        first.fsck()
+        second.fsck()
+
     def test_two_places(self):
         volume = self.mounted()
         other = self.folder / 'other'
