@@ -1,5 +1,6 @@
 #include "tests/fuzz/fuse/fake_kernel.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,7 +95,8 @@ RequestShape shape_of(uint32_t opcode) {
 
 FakeKernel::FakeKernel(const Settings& settings)
     : init_(settings.init), channel_(::memfd_create("channel", MFD_CLOEXEC)) {
-  require(channel_ >= 0, "no memory file");
+  // Two threads answer: only so no reply is written over another, for a memory file's position has no lock.
+  require(channel_ >= 0 && ::fcntl(channel_, F_SETFL, O_APPEND) == 0, "no memory file");
   volume::VolumeOptions options;
   options.threads = false;
   options.cache_bytes = 16u << 20;
