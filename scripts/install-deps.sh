@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   # build
-  cmake ninja-build g++ clang lld llvm libclang-rt-14-dev pkg-config python3 ccache
+  cmake ninja-build g++ clang lld llvm libclang-rt-14-dev pkg-config dpkg-dev python3 ccache
   libfuse3-dev libjemalloc-dev libfmt-dev libcli11-dev libblkid-dev uuid-dev nlohmann-json3-dev libgtest-dev
   libbenchmark-dev liburing-dev libcap-ng-dev libmount-dev libsystemd-dev
   # mounting and the programs that tests run on a mount
