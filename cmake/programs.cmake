@@ -138,6 +138,18 @@ if(SCALEFS_BENCH)
       scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
     scalefs_use_jemalloc(scalefs-microbench)
   endif()
+  # Each hot structure beside what else could have been taken. Built where it is asked for: cmake --build ... --target
+  # scalefs-structures.
+  find_package(benchmark REQUIRED)
+  file(GLOB structure_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/structures/*_bench.cc)
+  add_executable(scalefs-structures EXCLUDE_FROM_ALL ${structure_sources})
+  target_link_libraries(scalefs-structures PRIVATE scalefs_volume benchmark::benchmark_main)
+  scalefs_use_jemalloc(scalefs-structures)
+  pkg_check_modules(URCU IMPORTED_TARGET liburcu liburcu-cds)
+  if(URCU_FOUND)
+    target_compile_definitions(scalefs-structures PRIVATE SCALEFS_HAVE_URCU=1)
+    target_link_libraries(scalefs-structures PRIVATE PkgConfig::URCU)
+  endif()
   # The calls of scripts/speed_rows.py: one source, no library.
   add_executable(scalefs-calls ${CMAKE_SOURCE_DIR}/bench/calls_main.cc)
   target_link_libraries(scalefs-calls PRIVATE scalefs_base scalefs_flags)

@@ -210,6 +210,7 @@ def check_built(tree):
                 built = True
             if parts[0] == "bench":
                 built = folder == "bench" and name.endswith(("_bench.cc", "_main.cc"))
+                built = built or folder == "bench/structures" and name.endswith("_bench.cc")
             if in_room and name.endswith("_test.cc"):
                 built = True
             if folder == "tests/fuzz" and name == "replay_main.cc":
