@@ -13,6 +13,10 @@ install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/DESIGN.md ${CMAK
   DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/scalefs)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/scalefs RENAME copyright)
 
+# Which commit scalefs-bench measures, for env.json: known where the source is, not where the program is installed.
+configure_file(${CMAKE_SOURCE_DIR}/cmake/note_commit.cmake.in ${CMAKE_BINARY_DIR}/note_commit.cmake @ONLY)
+install(SCRIPT ${CMAKE_BINARY_DIR}/note_commit.cmake COMPONENT bench)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME scalefs)
 set(CPACK_PACKAGE_VENDOR scalefs)

@@ -11,7 +11,7 @@ body { font: 15px/1.45 "Liberation Sans", Arial, Helvetica, sans-serif; max-widt
 svg { max-width: 100%; height: auto; display: block; margin: .5em 0 1.5em }
 table { border-collapse: collapse; margin: .5em 0 1.5em; font-size: 13px }
 th, td { border-bottom: 1px solid #bbb; padding: .2em .7em; text-align: right; vertical-align: top }
-th:first-child, td:first-child { text-align: left }
+th:first-child, td:first-child, .text td { text-align: left }
 thead th { border-bottom: 2px solid #000 }
 .scroll { overflow-x: auto }
 .warning { border-left: 4px solid #000; padding: .2em .8em; margin: .4em 0; background: #f2f2f2 }
@@ -24,8 +24,7 @@ def warnings(run):
     """What could mislead a reader, in whole sentences: what the run noted, and what its figures show."""
     found = [str(one) for one in list(run.context.get("warnings", [])) + list(run.env.get("warnings", []))]
     if run.cores and run.threads()[-1] > run.cores:
-        found.append(f"{run.threads()[-1]} threads ran on {run.cores} cores: from {run.cores} threads on, more threads only wait "
-                     "for one another.")
+        found.append(f"{run.threads()[-1]} threads ran on {run.cores} cores: beyond {run.cores}, threads only take turns.")
     if run.cores and run.cores <= 2:
         found.append(f"This machine has {run.cores} core{'s' * (run.cores > 1)}: it shows what operations cost, "
                      "not whether a file system scales.")
@@ -44,16 +43,20 @@ def warnings(run):
     return list(dict.fromkeys(found))
 
 
+def _some(count, what):
+    return None if count is None else f"{count} {what}{'s' * (count != 1)}"
+
+
 def _machine_rows(env):
     cpu, kernel, source = (env.get(key) or {} for key in ("cpu", "kernel", "scalefs"))
     noise = env.get("noise") or {}
     yield "Processor", ", ".join(str(one) for one in (
-        cpu.get("model"), f"{cpu.get('cores')} cores", f"{cpu.get('online')} processors", f"{cpu.get('sockets')} sockets",
-        f"SMT {cpu.get('smt')}", f"governor {cpu.get('governor') or 'not told'}",
+        cpu.get("model"), _some(cpu.get("sockets"), "socket"), _some(cpu.get("cores"), "core"), _some(cpu.get("online"), "processor"),
+        f"SMT {cpu['smt']}" if cpu.get("smt") in ("on", "off", "forceoff") else None, f"governor {cpu.get('governor') or 'not told'}",
         "a virtual machine" if cpu.get("virtual_machine") else None) if one)
     yield "Caches", ", ".join(f"L{one['level']} {one['type'].lower()} {one['size'] // 1024} KiB for {one['num_sharing']}"
                               for one in cpu.get("caches") or []) or "not told"
-    yield "Memory", f"{env.get('memory_mib')} MiB, {len(env.get('numa') or [])} NUMA nodes"
+    yield "Memory", f"{env.get('memory_mib')} MiB, {_some(len(env.get('numa') or []), 'NUMA node')}"
     yield "Kernel", f"{kernel.get('system')} {kernel.get('release')}, FUSE over io_uring " + \
         {True: "allowed", False: "not allowed"}.get(kernel.get("fuse_over_io_uring"), "unknown to it")
     yield "libfuse", str(env.get("libfuse"))
@@ -110,10 +113,10 @@ def _round_rows(run):
                       f"{entry['cpu_time']:.4g}"] for entry in run.entries]
 
 
-def _html_table(heading, rows):
+def _html_table(heading, rows, kind=""):
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    return f'<div class="scroll {kind}"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def html(run, figures):
@@ -124,7 +127,7 @@ def html(run, figures):
               "<h2>Figures</h2>"]
     for figure in figures:
         parts.append(chart.draw(figure).source(figure.title))
-    parts += ["<h2>The machine</h2>", _html_table(["what", ""], [list(row) for row in _machine_rows(run.env)]),
+    parts += ["<h2>The machine</h2>", _html_table(["what", ""], [list(row) for row in _machine_rows(run.env)], "text"),
               "<details><summary>Latencies</summary><p>Medians of the rounds; the longest of all rounds.</p>",
               _html_table(*_latency_rows(run)), "</details>",
               "<details><summary>All rounds</summary>", _html_table(*_round_rows(run)), "</details>"]

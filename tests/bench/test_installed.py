@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What is installed works where it is installed: the example that embeds a volume is built with the installed headers and
 library, by CMake and by pkg-config, and run; what mount(8) and others look for is there; words are completed in bash."""
+import json
 import os
 import shlex
 import shutil
@@ -28,7 +29,7 @@ class Installed(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = folder.name
         cls.prefix = os.path.join(folder.name, "usr")
-        for component in ("scalefs", "development"):
+        for component in ("scalefs", "bench", "development"):
             run("cmake", "--install", BUILD, "--component", component, "--prefix", cls.prefix)
 
     def embed(self, program):
@@ -78,6 +79,14 @@ class Installed(unittest.TestCase):
             self.assertIn(f"ExecStart={self.prefix}/bin/scalefs ", file.read())
         with open(os.path.join(self.prefix, "lib", "udev", "rules.d", "61-scalefs.rules"), encoding="utf-8") as file:
             self.assertIn(f'"{self.prefix}/sbin/scalefs-dump probe', file.read())
+
+    def test_the_commit_is_noted(self):
+        with open(os.path.join(self.prefix, "share", "scalefs", "scalefs_bench", "build.json"), encoding="utf-8") as file:
+            note = json.load(file)
+        self.assertEqual(set(note), {"version", "commit", "changed"})
+        self.assertRegex(note["version"], r"^\d+\.\d+\.\d+$")
+        if os.path.exists(os.path.join(SOURCE, ".git")):
+            self.assertRegex(note["commit"], "^[0-9a-f]{40}$")
 
     def complete(self, *words):
         """What bash offers for the last word."""
