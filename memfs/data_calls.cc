@@ -17,6 +17,7 @@ Result<Pin> pin_file(MemFs::Impl& impl, MnodeNo number) {
 }  // namespace
 
 Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to, Atime atime) {
+  if (const auto got = FileAccess::read_in_page(*impl_, file, offset, to, atime)) return *got;
   SCALEFS_TRY(Pin pin, pin_file(*impl_, file));
   SCALEFS_TRY(const size_t got, FileAccess(*impl_, *pin).read(offset, to));
   if (!to.empty() && atime == Atime::moves) impl_->touch_atime(*pin);

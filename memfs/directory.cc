@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "base/check.h"
 #include "base/epoch.h"
 #include "base/memory.h"
 #include "memfs/directory_table.h"
@@ -16,11 +17,10 @@ namespace {
 constexpr uint32_t kBitsStart = 1;
 constexpr uint32_t kBitsMax = 24;
 constexpr uint32_t kBitsStep = 2;      // a resize makes four of one bucket
-constexpr uint32_t kCountSuspect = 6;  // a chain this long makes the writer look at its neighbours
-constexpr uint32_t kStaleMax = 8;  // removals that may have left their bit in a bucket's filter
+constexpr uint32_t kCountSuspect = 6;  // a bucket this full makes the writer look at its neighbours
 constexpr uint32_t kAverageMax = 3;
 constexpr uint32_t kSample = 16;
-constexpr size_t kBucketsAhead = 8;  // whose items a listing fetches
+constexpr size_t kBucketsAhead = 4;  // whose items a listing fetches
 constexpr uint32_t kContendedMax = 32;
 constexpr uint32_t kBucketsACore = 16;  // how far waiting alone makes a directory grow
 
@@ -97,25 +97,51 @@ DirectoryNode::DirectoryNode(MnodeNo number, MnodeNo parent, bool complete)
 
 DirectoryNode::~DirectoryNode() {
   Table* table = table_.load(relaxed);  // nobody else is here
-  for (size_t i = 0; i < table->size(); ++i) {
-    NameItem* item = table->buckets[i].head.load(relaxed);
-    while (item != nullptr) NameItem::free(std::exchange(item, item->next[table->which].load(relaxed)));
-  }
+  for (size_t i = 0; i < table->size(); ++i)
+    table->buckets[i].for_each(table->which, [](NameItem* item) { NameItem::free(item); });
   delete table;
+}
+
+void NameBucket::insert(NameItem* item, uint32_t which) {
+  SCALEFS_DCHECK(item_in(slot_of(item)) == item);
+  // Relaxed, all: written under the lock. The release stores pair with find_in() and for_each().
+  count.store(count.load(relaxed) + 1, relaxed);
+  for (Atomic<uint64_t>& slot : slots) {
+    if (slot.load(relaxed) == 0) return slot.store(slot_of(item), release);
+  }
+  item->next[which].store(chain.load(relaxed), relaxed);
+  chain.store(item, release);
+}
+
+void NameBucket::remove(NameItem* item, uint32_t which) {
+  count.store(count.load(relaxed) - 1, relaxed);
+  for (Atomic<uint64_t>& slot : slots) {
+    if (slot.load(relaxed) == slot_of(item)) return slot.store(0, release);
+  }
+  Atomic<NameItem*>* at = &chain;
+  while (at->load(relaxed) != item) at = &at->load(relaxed)->next[which];
+  // Release: what follows was published by others; pairs with the readers' acquires.
+  at->store(item->next[which].load(relaxed), release);
 }
 
 NameItem* DirectoryNode::find_in(const Table& table, uint64_t hash, std::string_view name) {
   const NameBucket& bucket = table.bucket(hash);
-  // Acquire, all: pairs with the releases in insert() and unlink().
-  if ((bucket.filter.load(acquire) & filter_bit(hash)) == 0) return nullptr;
-  NameItem* item = bucket.head.load(acquire);
+  // Acquire, all: pairs with the releases in NameBucket.
+  for (const Atomic<uint64_t>& slot : bucket.slots) {
+    const uint64_t word = slot.load(acquire);
+    if (!NameBucket::may_be(word, hash)) continue;
+    NameItem* item = NameBucket::item_in(word);
+    if (item != nullptr && item->hash == hash && item->name() == name) return item;
+  }
+  NameItem* item = bucket.chain.load(acquire);
   while (item != nullptr && (item->hash != hash || item->name() != name))
     item = item->next[table.which].load(acquire);
   return item;
 }
 
-void DirectoryNode::prefetch(uint64_t hash) const {
+void DirectoryNode::prefetch(uint64_t hash, bool change) const {
   const NameBucket& bucket = table_.load(acquire)->bucket(hash);  // pairs with grow
+  if (!change) return __builtin_prefetch(&bucket);
   __builtin_prefetch(&bucket, 1);
   __builtin_prefetch(&bucket.lock, 1);
 }
@@ -152,19 +178,15 @@ std::optional<uint64_t> DirectoryNode::collect(uint64_t from, std::optional<uint
   const size_t start = names->size();
   for (size_t i = table.index(from); i < table.size(); ++i) {
     const size_t first = names->size();
-    // Items lie anywhere in memory: each bucket's first one is fetched, and when that is there, the next one.
-    if (i + kBucketsAhead < table.size()) {
-      __builtin_prefetch(table.buckets[i + kBucketsAhead].head.load(relaxed));
-      const NameItem* near = table.buckets[i + kBucketsAhead / 2].head.load(acquire);  // as in find()
-      if (near != nullptr) __builtin_prefetch(near->next[table.which].load(relaxed));
-    }
-    // Acquire: as in find().
-    const NameItem* item = table.buckets[i].head.load(acquire);
-    for (; item != nullptr; item = item->next[table.which].load(acquire)) {
-      if (item->hash < from || (to.has_value() && item->hash >= *to)) continue;
+    // Items lie anywhere in memory.
+    if (i + kBucketsAhead < table.size())
+      for (const Atomic<uint64_t>& slot : table.buckets[i + kBucketsAhead].slots)
+        if (const NameItem* item = NameBucket::item_in(slot.load(relaxed))) __builtin_prefetch(item);
+    table.buckets[i].for_each(table.which, [&](const NameItem* item) {
+      if (item->hash < from || (to.has_value() && item->hash >= *to)) return;
       const NameValue value = item->value();
       if (value) names->push_back({item->hash, std::string(item->name()), value});
-    }
+    });
     std::sort(names->begin() + static_cast<ptrdiff_t>(first), names->end(),
               [](const Listed& a, const Listed& b) {
                 return a.hash != b.hash ? a.hash < b.hash : a.name < b.name;
@@ -183,29 +205,7 @@ NameItem* DirectoryNode::item(uint64_t hash, std::string_view name) {
 
 void DirectoryNode::insert(NameItem* item) {
   Table& table = *table_.load(relaxed);  // a bucket's lock is held, so it cannot change
-  NameBucket& bucket = table.bucket(item->hash);
-  item->next[table.which].store(bucket.head.load(relaxed), relaxed);
-  // Both pair with find_in() and collect().
-  bucket.filter.store(bucket.filter.load(relaxed) | filter_bit(item->hash), release);
-  bucket.head.store(item, release);
-  bucket.count.store(bucket.count.load(relaxed) + 1, relaxed);
-}
-
-void DirectoryNode::unlink(Table& table, NameItem* item) {
-  NameBucket& bucket = table.bucket(item->hash);
-  Atomic<NameItem*>* at = &bucket.head;
-  while (at->load(relaxed) != item) at = &at->load(relaxed)->next[table.which];
-  // Release: what follows was published by others; pairs with the readers' acquires.
-  at->store(item->next[table.which].load(relaxed), release);
-  const uint32_t left = bucket.count.load(relaxed) - 1;
-  bucket.count.store(left, relaxed);
-  // The other names' bits are not looked for each time: their items may be far away in memory.
-  if (left != 0 && ++bucket.stale < kStaleMax) return;
-  bucket.stale = 0;
-  uint64_t filter = 0;
-  for (NameItem* i = bucket.head.load(relaxed); i != nullptr; i = i->next[table.which].load(relaxed))
-    filter |= filter_bit(i->hash);
-  bucket.filter.store(filter, release);  // pairs with find_in()
+  table.bucket(item->hash).insert(item, table.which);
 }
 
 NameItem* DirectoryNode::remove(NameItem* item, Stamp stamp) {
@@ -214,7 +214,8 @@ NameItem* DirectoryNode::remove(NameItem* item, Stamp stamp) {
     item->removed_at = stamp;
     return nullptr;
   }
-  unlink(*table_.load(relaxed), item);  // a bucket's lock is held
+  Table& table = *table_.load(relaxed);  // a bucket's lock is held
+  table.bucket(item->hash).remove(item, table.which);
   return item;
 }
 
@@ -269,15 +270,7 @@ void DirectoryNode::Table::take_over(const Table& from) {
     const size_t first = i << (bits - from.bits);
     const size_t last = (i + 1) << (bits - from.bits);
     for (size_t j = first; j < last; ++j) buckets[j].stamp = source.stamp;
-    // Relaxed: the new array is published as a whole.
-    NameItem* item = source.head.load(relaxed);
-    for (; item != nullptr; item = item->next[from.which].load(relaxed)) {
-      NameBucket& home = bucket(item->hash);
-      item->next[which].store(home.head.load(relaxed), relaxed);
-      home.head.store(item, relaxed);
-      home.filter.store(home.filter.load(relaxed) | filter_bit(item->hash), relaxed);
-      home.count.store(home.count.load(relaxed) + 1, relaxed);
-    }
+    source.for_each(from.which, [&](NameItem* item) { bucket(item->hash).insert(item, which); });
   }
 }
 
@@ -334,19 +327,16 @@ bool DirectoryNode::purge_tombstones(Stamp durable) {
       if (table.bits != bits) return true;
       // Seq_cst: pairs with Load. One that begins after this reads a checkpoint that covers `durable`.
       const bool no_load = complete() || loads_.load(seq_cst) == 0;
-      NameItem* item = table.bucket(hash).head.load(relaxed);
-      while (item != nullptr) {
-        NameItem* next = item->next[table.which].load(relaxed);
-        if (!item->live()) {
-          if (no_load && (complete() || item->removed_at <= durable)) {
-            unlink(table, item);
-            removed.push_back(item);
-          } else {
-            left = true;
-          }
+      NameBucket& bucket = table.bucket(hash);
+      bucket.for_each(table.which, [&](NameItem* item) {
+        if (item->live()) return;
+        if (no_load && (complete() || item->removed_at <= durable)) {
+          bucket.remove(item, table.which);
+          removed.push_back(item);
+        } else {
+          left = true;
         }
-        item = next;
-      }
+      });
     }
     for (NameItem* item : removed) NameItem::retire(item);
   }

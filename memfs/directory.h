@@ -1,8 +1,8 @@
 // The names of one directory: a resizable chained hash over SipHash of the name. A bucket stands for
 // a range of the hash (its index is the hash's top bits), so walking the buckets, each one's names sorted,
-// gives all names in plain order of the hash, and a resize only splits buckets. A bucket has a filter: a bit for
-// some bits of each name's hash, and for a while those of a few names that were removed. A name whose bit is not set is not
-// there, which a miss and an insertion thus find out without a look at the chain.
+// gives all names in plain order of the hash, and a resize only splits buckets. A bucket's first names stand in slots, each with
+// some bits of its hash beside its address, the others in a chain: who looks for a name hardly ever follows an address to
+// another, and a miss follows none.
 //
 // Readers (find, collect) take no lock and write nothing; they hold an EpochGuard. Writers lock the buckets
 // of the names that they change (NameLocks, in one order for all); a resize and the end of a directory lock all of
@@ -136,24 +136,46 @@ using NameItemPtr = std::unique_ptr<NameItem, NameItemFree>;
 // Two lines: what readers walk over, and what writers lock. A change in place leaves the first alone (I1). Aligned to
 // both, for processors that fetch lines in pairs.
 struct alignas(128) NameBucket {
-  // Release under the lock, acquire by readers. A name's bit is set before it is in the chain, and taken away
-  // some time after it has left it.
-  Atomic<uint64_t> filter{0};
-  Atomic<NameItem*> head{nullptr};
+  static constexpr size_t kSlots = 7;
+  // Release under the lock, acquire by readers: an item's address and its tag, or 0.
+  Atomic<uint64_t> slots[kSlots]{};
+  Atomic<NameItem*> chain{nullptr};  // those that found no slot
 
   alignas(64) SpinBit lock;
   Atomic<uint32_t> count{0};        // items, tombstones too; written under the lock, sampled by grow()
   Atomic<uint32_t> contended{0};    // times that a writer found the lock taken; as `count`
-  uint32_t stale = 0;               // names that left since the filter was last exact; under the lock
   Stamp stamp = 0;  // last stamp given under this lock (P1)
+
+  // The low bits of the hash, for the high ones choose the bucket, above an address of 48 bits.
+  static constexpr unsigned kAddressBits = 48;
+  static uint64_t slot_of(const NameItem* item) {
+    return reinterpret_cast<uintptr_t>(item) | item->hash << kAddressBits;
+  }
+  static NameItem* item_in(uint64_t slot) {
+    return reinterpret_cast<NameItem*>(slot & ((uint64_t{1} << kAddressBits) - 1));
+  }
+  static bool may_be(uint64_t slot, uint64_t hash) { return (slot ^ hash << kAddressBits) >> kAddressBits == 0; }
+
+  // Under the lock, or before anybody sees the bucket. `which`: of an item's next pointers.
+  void insert(NameItem* item, uint32_t which);
+  void remove(NameItem* item, uint32_t which);
+  // visit(item) of each, which may remove it; under the lock or an EpochGuard.
+  template <class Visit>
+  void for_each(uint32_t which, Visit visit) const {
+    // Acquire, all: pairs with the releases in insert() and remove().
+    for (const Atomic<uint64_t>& slot : slots)
+      if (NameItem* item = item_in(slot.load(acquire))) visit(item);
+    for (NameItem* item = chain.load(acquire); item != nullptr;) {
+      NameItem* const next = item->next[which].load(acquire);
+      visit(item);
+      item = next;
+    }
+  }
 };
 #ifdef SCALEFS_SCHEDULE
 // The test of the tests: buckets forget the stamps that were given under their locks.
 extern bool bucket_stamp_canary;
 #endif
-// The low bits of the hash: the high ones choose the bucket.
-inline constexpr uint64_t filter_bit(uint64_t hash) { return uint64_t{1} << (hash & 63); }
-
 class DirectoryNode {
  public:
   // `number` is the object's. `complete`: a new directory; else nothing is loaded yet.
@@ -173,8 +195,8 @@ class DirectoryNode {
   Found find(uint64_t hash, std::string_view name) const;
   // The name's item, live or not, or null. `*known`: the answer is final, as in Found.
   const NameItem* locate(uint64_t hash, std::string_view name, bool* known) const;
-  // The name is about to be made or removed: fetches what that writes, while the caller does other things.
-  void prefetch(uint64_t hash) const;
+  // The name will be looked for, or `change`d: fetches what that needs, while the caller does other things.
+  void prefetch(uint64_t hash, bool change) const;
   struct Listed {
     uint64_t hash = 0;
     std::string name;
@@ -239,7 +261,6 @@ class DirectoryNode {
 
   bool old_is_gone() const { return old_gone_->load(acquire); }  // pairs with ~Table
   static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);
-  void unlink(Table& table, NameItem* item);
 
   // The array before the present one is out of all readers' sight: written false under all bucket locks, true
   // by the end of that array, which can come after that of this object.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "memfs/file_node.h"
@@ -96,6 +97,8 @@ class FileAccess {
       : impl_(impl), mnode_(mnode), node_(*mnode.file), backed_(impl.backend != nullptr) {}
 
   Result<size_t> read(uint64_t offset, Bytes to);
+  // MemFs::read inside one page of a file that is in memory, which needs no pin. None: nothing was done, the longer way.
+  static std::optional<size_t> read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to, Atime atime);
   Result<size_t> write(uint64_t offset, ConstBytes from);
   Result<uint64_t> append(ConstBytes from);
   Status truncate(uint64_t size, int64_t now_ns);

@@ -55,7 +55,10 @@ bool FileAccess::copy_slot(PageSlot& slot, uint64_t offset, size_t count, std::b
 FileAccess::PageCopy FileAccess::copy_page(uint64_t offset, size_t count, std::byte* to) {
   const uint64_t index = offset >> kBlockShift;
   EpochGuard guard;
-  PageSlot* slot = node_.tree_.find(index);
+  Leaf* const leaf = node_.tree_.find_leaf(index);
+  PageSlot* const slot = leaf != nullptr ? &leaf->slot(index) : nullptr;
+  // The next page but one, of a reading in order: the next one may be another core's.
+  if (index + 2 < (leaf != nullptr ? leaf->end : 0)) __builtin_prefetch(&leaf->slot(index + 2));
   if (slot == nullptr) {
     const uint64_t size = node_.size_from(index);
     if (offset >= size) return {PageCopy::Kind::end, 0};
@@ -89,6 +92,28 @@ void FileAccess::note_inside(PageSlot& slot, uint64_t page) {
   SpinLock lock(slot.lock);
   if (slot.has(PageSlot::kDead) || node_.size_from(page) < (page + 1) << kBlockShift) return;
   slot.view.fetch_or(PageSlot::kInside, release);  // pairs with the load in slot_covers
+}
+
+std::optional<size_t> FileAccess::read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to,
+                                               Atime atime) {
+  const uint64_t start = offset % kBlockBytes;
+  if (to.empty() || to.size() > kBlockBytes - start || offset >= kFileBytesMax) return std::nullopt;
+  alignas(64) std::byte buffer[kBlockBytes];
+  PageCopy copy{PageCopy::Kind::miss, 0};
+  {
+    EpochGuard guard;
+    Mnode* const mnode = impl.find(file);
+    // Acquire: pairs with the reclaimer's. Where it is alive it stays until the guard ends (reclaim.h).
+    if (mnode == nullptr || !mnode->is_file() || mnode->file.peek() == nullptr ||
+        mnode->life.load(acquire) != static_cast<uint8_t>(Life::alive))
+      return std::nullopt;
+    copy = FileAccess(impl, *mnode).copy_page(offset, to.size(), buffer);
+    if (copy.kind == PageCopy::Kind::miss) return std::nullopt;
+    if (atime == Atime::moves) impl.touch_atime(*mnode);
+  }
+  if (copy.kind == PageCopy::Kind::bytes) std::memcpy(to.data(), buffer, copy.count);
+  if (copy.kind == PageCopy::Kind::zeros) std::memset(to.data(), 0, copy.count);
+  return copy.kind == PageCopy::Kind::end ? 0 : copy.count;
 }
 
 Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {

@@ -8,6 +8,9 @@
 // `dying` to `dead` is an exchange on the same word: it fails when the object was revived, and then
 // the review begins anew; when it succeeds nobody can find the object alive any more.
 //
+// So who finds an object alive under a guard has it, and what hangs on it, until that guard ends, and need not pin it
+// (FileAccess::read_in_page).
+//
 //   alive -> dying   review begins (Reclaimer)
 //   dying -> alive   a Pin, or the review found a count
 //   dying -> dead    no count, two epochs, all flushed: ReclaimOp, pages dropped, out of the table, retired
