@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+
 #include "tests/commute/matrix/lists.h"
 
 namespace scalefs::matrix {
@@ -46,33 +48,39 @@ bool excusable(const World& world, const Call& call) {
 }
 
 Exceptions::Exceptions(const std::string& path, const std::string& volume, std::string* why) {
-  const auto lines = read_list(path, 5, why);
+  const auto lines = read_list(path, 6, why);
   if (lines.size() > kMax) *why = fmt::format("{}: more than {} entries", path, kMax);
   for (const auto& line : lines) {
-    Exception e{line[0], line[1], line[2], line[3], line[4]};
+    Exception e{line[0], line[2], line[3], line[4], line[5], {}};
+    std::istringstream calls(line[1]);
+    for (std::string pair; calls >> pair;) e.cases[pair] = 0;
+    if (e.cases.count("*") != 0 && e.cases.size() > 1) *why = path + ": * beside pairs of calls: " + line[1];
     if (e.volumes != "memory" && e.volumes != "disk" && e.volumes != "both")
       *why = path + ": memory, disk or both, not " + e.volumes;
     if (e.volumes == volume || e.volumes == "both") entries_.push_back(std::move(e));
   }
 }
 
-int Exceptions::find(const SharedLine& line) const {
+std::pair<const Exception*, std::string> Exceptions::find(const SharedLine& line, const std::string& pair,
+                                                          bool excusable) const {
   const std::string first = plain(line.first);
   const std::string second = plain(line.second);
   const std::string object = plain(line.object);
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    const Exception& e = entries_[i];
-    if (e.object == object && ((e.first == first && e.second == second) ||
-                               (e.first == second && e.second == first)))
-      return static_cast<int>(i);
+  for (const Exception& e : entries_) {
+    if (e.object != object || !((e.first == first && e.second == second) ||
+                                (e.first == second && e.second == first)))
+      continue;
+    if (e.cases.count(pair) != 0) return {&e, pair};
+    if (excusable && e.cases.count("*") != 0) return {&e, "*"};
   }
-  return -1;
+  return {nullptr, {}};
 }
 
-bool Exceptions::excuse(const SharedLine& line) {
-  const int found = find(line);
-  if (found >= 0) ++entries_[static_cast<size_t>(found)].cases;
-  return found >= 0;
+bool Exceptions::excuse(const SharedLine& line, const std::string& pair, bool excusable) {
+  const auto [entry, named] = find(line, pair, excusable);
+  if (entry == nullptr) return false;
+  ++entries_[static_cast<size_t>(entry - entries_.data())].cases[named];
+  return true;
 }
 
 }  // namespace scalefs::matrix

@@ -1,13 +1,16 @@
-// The reviewed list of lines that commuting calls may share (exceptions.txt). An entry names the pair of
-// places and the object: `volumes | place | place | object | reason`. Volumes: memory, disk, both. A
+// The reviewed list of lines that commuting calls may share (exceptions.txt). An entry names calls, the pair of
+// places and the object: `volumes | calls | place | place | object | reason`. Volumes: memory, disk, both. Calls: the
+// pairs of calls, as the matrix prints them, between spaces; or * for all pairs but those of calls that programs live
+// from (excusable()), which an entry excuses only where it names the pair. A
 // place: source file and function, as the matrix prints them without the line's number; the two in
 // either order. Object: as printed, without size and line numbers ("block from ..." or "variable ...").
 //
-// An entry excuses no case of the calls that programs live from (excusable()): those share nothing,
-// or the test fails. What is excused still counts as a conflict in the matrix's totals.
+// What is excused still counts as a conflict in the matrix's totals.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/commute/matrix/world.h"
@@ -21,7 +24,8 @@ struct SharedLine {
 
 struct Exception {
   std::string volumes, first, second, object, reason;
-  uint64_t cases = 0;  // excused so far, a case once for each of its lines
+  // Excused so far of each pair that the entry names, or of "*": a case once for each of its lines.
+  std::map<std::string, uint64_t> cases;
 };
 
 // False for create, unlink, lookup, getattr, read, write, link, and rename of what is no directory.
@@ -33,13 +37,16 @@ class Exceptions {
 
   // Empty `*why` when the file is well formed and not too long.
   Exceptions(const std::string& path, const std::string& volume, std::string* why);
-  // Whether an entry names the line, which counts it there.
-  bool excuse(const SharedLine& line);
-  bool names(const SharedLine& line) const { return find(line) >= 0; }
+  // Whether an entry names the line for this pair of calls, which counts it there. `excusable`: both calls are.
+  bool excuse(const SharedLine& line, const std::string& pair, bool excusable);
+  bool names(const SharedLine& line, const std::string& pair, bool excusable) const {
+    return find(line, pair, excusable).first != nullptr;
+  }
   const std::vector<Exception>& entries() const { return entries_; }
 
  private:
-  int find(const SharedLine& line) const;
+  // The entry, and the pair in it; null when there is none.
+  std::pair<const Exception*, std::string> find(const SharedLine& line, const std::string& pair, bool excusable) const;
 
   std::vector<Exception> entries_;  // those of the volume
 };

@@ -51,19 +51,6 @@ std::optional<uint64_t> number_of(const std::string& field) {
   return std::stoull(field);
 }
 
-OpenCells::OpenCells(const std::string& path, std::string* why) {
-  for (const auto& entry : read_list(path, 2, why)) {
-    const auto cases = number_of(entry[1]);
-    if (!cases || *cases == 0 || !cases_.emplace(entry[0], *cases).second)
-      *why = path + ": twice, or without a number of cases: " + entry[0];
-  }
-}
-
-uint64_t OpenCells::cases(const std::string& pair) const {
-  const auto found = cases_.find(pair);
-  return found == cases_.end() ? 0 : found->second;
-}
-
 Floors::Floors(const std::string& path, std::string* why) {
   for (const auto& entry : read_list(path, 3, why)) {
     const auto commuting = number_of(entry[1]);

@@ -15,18 +15,6 @@ std::vector<std::vector<std::string>> read_list(const std::string& path, size_t 
                                                 std::string* why);
 std::optional<uint64_t> number_of(const std::string& field);
 
-// open_<volume>.txt: `pair of calls | cases`, the pairs whose cases are not all free of sharing yet.
-class OpenCells {
- public:
-  OpenCells(const std::string& path, std::string* why);
-  // Cases that may conflict; 0 for a pair that the list does not name.
-  uint64_t cases(const std::string& pair) const;
-  bool empty() const { return cases_.empty(); }
-
- private:
-  std::map<std::string, uint64_t> cases_;
-};
-
 // floors.txt: `pair of calls | commuting cases | of them, changing ones`, at least; a pair that it does
 // not name has the floors of the line `*`.
 class Floors {

@@ -70,10 +70,10 @@ SharedLine Matrix::line_of(const Seen& seen) const {
 void Matrix::review(Exceptions& exceptions) {
   look_up_names();
   for (const Conflicting& found : conflicting_) {
-    if (!found.excusable) continue;
+    const std::string pair = cell_name(found.a, found.b);
     bool all = true;
     for (const Raw& raw : found.lines)
-      all = exceptions.excuse(line_of(found_.at(raw).seen)) && all;
+      all = exceptions.excuse(line_of(found_.at(raw).seen), pair, found.excusable) && all;
     if (all) ++cell(found.a, found.b).excused;
   }
 }

@@ -67,22 +67,40 @@ class Lists : public ::testing::Test {
 
 TEST_F(Lists, AnExceptionNamesBothPlacesAndTheObject) {
   std::string why;
-  Exceptions list(file("# why\nboth | a.cc f | b.cc g | block from c.cc h | reviewed\n"), "disk", &why);
+  Exceptions list(file("# why\nboth | * | a.cc f | b.cc g | block from c.cc h | reviewed\n"), "disk", &why);
   EXPECT_EQ(why, "");
-  EXPECT_TRUE(list.names({"a.cc:12 f", "b.cc:7 g", "block of 64 bytes from c.cc:3 h"}));
-  EXPECT_TRUE(list.names({"b.cc:7 g", "a.cc:12 f", "block of 128 bytes from c.cc:3 h"}));
-  EXPECT_FALSE(list.names({"a.cc:12 f", "a.cc:12 f", "block of 64 bytes from c.cc:3 h"}));
-  EXPECT_FALSE(list.names({"a.cc:12 f", "b.cc:7 g", "block of 64 bytes from c.cc:3 other"}));
-  EXPECT_FALSE(list.names({"a.cc:12 f", "b.cc:7 g2", "block of 64 bytes from c.cc:3 h"}));
+  EXPECT_TRUE(list.names({"a.cc:12 f", "b.cc:7 g", "block of 64 bytes from c.cc:3 h"}, "seek,punch", true));
+  EXPECT_TRUE(list.names({"b.cc:7 g", "a.cc:12 f", "block of 128 bytes from c.cc:3 h"}, "seek,punch", true));
+  EXPECT_FALSE(list.names({"a.cc:12 f", "a.cc:12 f", "block of 64 bytes from c.cc:3 h"}, "seek,punch", true));
+  EXPECT_FALSE(list.names({"a.cc:12 f", "b.cc:7 g", "block of 64 bytes from c.cc:3 other"}, "seek,punch", true));
+  EXPECT_FALSE(list.names({"a.cc:12 f", "b.cc:7 g2", "block of 64 bytes from c.cc:3 h"}, "seek,punch", true));
+}
+
+TEST_F(Lists, WhatProgramsLiveFromIsExcusedByNameAlone) {
+  const SharedLine line{"a.cc:12 f", "b.cc:7 g", "block of 64 bytes from c.cc:3 h"};
+  std::string why;
+  Exceptions any(file("both | * | a.cc f | b.cc g | block from c.cc h | reviewed\n"), "disk", &why);
+  EXPECT_FALSE(any.excuse(line, "read,punch", false));
+  EXPECT_TRUE(any.excuse(line, "seek,punch", true));
+  EXPECT_EQ(any.entries()[0].cases.at("*"), 1u);
+  Exceptions named(file("both | read,punch seek,read | a.cc f | b.cc g | block from c.cc h | why\n"), "disk", &why);
+  EXPECT_EQ(why, "");
+  EXPECT_TRUE(named.excuse(line, "read,punch", false));
+  EXPECT_FALSE(named.excuse(line, "write,punch", false));
+  EXPECT_FALSE(named.excuse(line, "seek,punch", true));
+  EXPECT_EQ(named.entries()[0].cases.at("read,punch"), 1u);
+  EXPECT_EQ(named.entries()[0].cases.at("seek,read"), 0u);
+  Exceptions(file("both | * read,punch | a | b | c | why\n"), "disk", &why);
+  EXPECT_NE(why, "");
 }
 
 TEST_F(Lists, TwentyExceptionsAreTheMost) {
   std::string text;
-  for (int i = 0; i < 20; ++i) text += "disk | a | b | " + std::to_string(i) + " | reviewed\n";
+  for (int i = 0; i < 20; ++i) text += "disk | * | a | b | " + std::to_string(i) + " | reviewed\n";
   std::string why;
   Exceptions(file(text), "memory", &why);
   EXPECT_EQ(why, "");
-  Exceptions(file(text + "disk | a | b | c | reviewed\n"), "memory", &why);
+  Exceptions(file(text + "disk | * | a | b | c | reviewed\n"), "memory", &why);
   EXPECT_NE(why, "");
 }
 
@@ -102,9 +120,14 @@ TEST_F(Lists, WhatProgramsLiveFromIsNotExcused) {
 }
 
 TEST_F(Lists, WhatIsNotWellFormedIsRefused) {
-  for (const char* text : {"a,b\n", "a,b | 0\n", "a,b | x\n", "a,b | 1\na,b | 2\n", "a,b | \n"}) {
+  for (const char* text : {"* | 1\n", "* | 1 | x\n", "a,b | 1 | 1\n", "* | 1 | 1\na,b | 1 | 1\na,b | 2 | 2\n", "* | 1 | \n"}) {
     std::string why;
-    OpenCells(file(text), &why);
+    Floors(file(text), &why);
+    EXPECT_NE(why, "") << text;
+  }
+  for (const char* text : {"both | * | a | b | c\n", "all | * | a | b | c | why\n", "both | * | a | b | c | \n"}) {
+    std::string why;
+    Exceptions(file(text), "disk", &why);
     EXPECT_NE(why, "") << text;
   }
 }
