@@ -285,6 +285,7 @@ void retire(void* object, void (*deleter)(void*)) {
     try {
       r.queue.push_back({object, deleter, now});
     } catch (const std::bad_alloc&) {
+      r.freed.fetch_add(1, std::memory_order_release);  // lost, and nobody shall wait for it
       return;
     }
   }

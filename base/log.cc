@@ -93,10 +93,7 @@ const char* prefix(LogLevel level) {
   return "scalefs: debug: ";
 }
 
-}  // namespace
-
-void log_message(LogLevel level, const std::string& text, LogSite site) {
-  if (static_cast<int>(level) > level_max.load(std::memory_order_relaxed)) return;
+void write_message(LogLevel level, const std::string& text, const LogSite& site) {
   uint64_t dropped = 0;
   {
     MutexLock lock(log_mutex());
@@ -114,6 +111,26 @@ void log_message(LogLevel level, const std::string& text, LogSite site) {
   line += '\n';
   // One write, so that lines of several threads do not mix. Nobody can be told when it fails.
   (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace
+
+void log_message(LogLevel level, const std::string& text, LogSite site) noexcept {
+  if (static_cast<int>(level) > level_max.load(std::memory_order_relaxed)) return;
+  try {
+    write_message(level, text, site);
+  } catch (const std::bad_alloc&) {
+    log_no_memory();
+  }
+}
+
+void log_no_memory() noexcept {
+  constexpr char kText[] = "scalefs: error: there was no memory for a message\n";
+  if (to_syslog.load(std::memory_order_relaxed)) {
+    ::syslog(LOG_ERR, "there was no memory for a message");
+  } else {
+    (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
+  }
 }
 
 void set_log_level(LogLevel level) {

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -19,7 +20,9 @@ struct LogSite {
   int line = __builtin_LINE();
 };
 
-void log_message(LogLevel level, const std::string& text, LogSite site = {});
+// Neither this nor the functions below throw: where there is no memory, a message that says so is all that is left of theirs.
+void log_message(LogLevel level, const std::string& text, LogSite site = {}) noexcept;
+void log_no_memory() noexcept;
 // Messages above `level` are dropped (the start: info).
 void set_log_level(LogLevel level);
 // From now on to syslog under `ident` instead of standard error. `ident` is copied.
@@ -37,16 +40,24 @@ struct LogFormat {
 };
 
 template <class... Args>
+void log_formatted(LogLevel level, const LogFormat<std::type_identity_t<Args>...>& text, Args&&... args) noexcept {
+  try {
+    log_message(level, fmt::format(text.format, std::forward<Args>(args)...), text.site);
+  } catch (const std::bad_alloc&) {
+    log_no_memory();
+  }
+}
+template <class... Args>
 void log_error(LogFormat<std::type_identity_t<Args>...> text, Args&&... args) {
-  log_message(LogLevel::error, fmt::format(text.format, std::forward<Args>(args)...), text.site);
+  log_formatted<Args...>(LogLevel::error, text, std::forward<Args>(args)...);
 }
 template <class... Args>
 void log_warning(LogFormat<std::type_identity_t<Args>...> text, Args&&... args) {
-  log_message(LogLevel::warning, fmt::format(text.format, std::forward<Args>(args)...), text.site);
+  log_formatted<Args...>(LogLevel::warning, text, std::forward<Args>(args)...);
 }
 template <class... Args>
 void log_info(LogFormat<std::type_identity_t<Args>...> text, Args&&... args) {
-  log_message(LogLevel::info, fmt::format(text.format, std::forward<Args>(args)...), text.site);
+  log_formatted<Args...>(LogLevel::info, text, std::forward<Args>(args)...);
 }
 
 }  // namespace scalefs

@@ -1,6 +1,7 @@
 #include "diskfs/checkpoint.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/core.h"
 #include "diskfs/batch_scan.h"
@@ -20,6 +21,7 @@ Status CheckpointBuild::unreferenced(BlockRun run) {
 }
 
 Result<BlockRun> CheckpointBuild::allocate(uint64_t want) {
+  allocated_.reserve(allocated_.size() + 1);
   const auto run = allocator_.allocate(current_core(), want);
   if (run.ok()) {
     allocated_.push_back(*run);
@@ -92,10 +94,11 @@ void CheckpointBuild::collect_freed() {
 
 namespace {
 
-// A host without room for a sparse image is an I/O error to us; ENOSPC means that the volume is full.
+// A host without room for a sparse image is an I/O error to us, and so is one without memory; ENOSPC means that the volume
+// is full, ENOMEM that we have no memory.
 template <class T>
 Errno failure(const Result<T>& result) {
-  return result.code() == ENOSPC ? Errno(EIO) : result.error();
+  return result.code() == ENOSPC || result.code() == ENOMEM ? Errno(EIO) : result.error();
 }
 
 }  // namespace
@@ -103,12 +106,18 @@ Errno failure(const Result<T>& result) {
 Result<CheckpointOutcome> CheckpointBuild::run(const TreeRoot& root,
                                                const CommittedBatches& batches,
                                                uint64_t generation) {
-  const Status built = build_tree(root, batches, generation);
-  if (!built.ok() && full_) {
+  // Up to here nothing has changed that the next attempt would miss.
+  const auto give_back = [&](int code) {
     for (const BlockRun& run : allocated_) allocator_.free(run);
-    return Errno(ENOSPC);
+    return Errno(code);
+  };
+  Status built;
+  try {
+    built = build_tree(root, batches, generation);
+  } catch (const std::bad_alloc&) {
+    return give_back(ENOMEM);
   }
-  if (!built.ok()) return failure(built);
+  if (!built.ok()) return full_ ? give_back(ENOSPC) : failure(built);
   SCALEFS_TRY_VOID(change_map());
   collect_freed();
   result_.blocks_written += map_.write_blocks_bound();

@@ -1,6 +1,7 @@
 // The checkpointer's half of DiskFsImpl: when one runs, its superblock, and what becomes free when
 // that is durable.
 #include <algorithm>
+#include <new>
 
 #include "base/canary.h"
 #include "base/log.h"
@@ -17,10 +18,21 @@ Status DiskFsImpl::checkpoint() {
 Status DiskFsImpl::checkpoint_once() {
   if (!writable()) return Errno(EROFS);
   CommittedBatches batches;
-  {
+  try {
     MutexLock lock(state_mutex_);
     batches = pending_.snapshot();
+  } catch (const std::bad_alloc&) {
+    return Errno(ENOMEM);
   }
+  // What is half done on the device or in memory cannot be taken back.
+  try {
+    return checkpoint_batches(batches);
+  } catch (const std::bad_alloc&) {
+    return fail("a checkpoint", Errno(ENOMEM));
+  }
+}
+
+Status DiskFsImpl::checkpoint_batches(const CommittedBatches& batches) {
   if (!batches.empty()) {
     const Status status = run_checkpoint(batches);
     if (status.code() != ENOSPC || !waits_for_superblock()) return status;
@@ -45,6 +57,7 @@ Status DiskFsImpl::run_checkpoint(const CommittedBatches& batches) {
     checkpoints_without_room_.add(1);
     return Errno(ENOSPC);
   }
+  if (built.code() == ENOMEM) return built.error();
   if (!built.ok()) return fail("building a checkpoint", built.error());
   CheckpointOutcome& outcome = *built;
   next.root = outcome.root;
@@ -181,7 +194,11 @@ Status DiskFsImpl::unmount() {
   MutexLock lock(checkpoint_mutex_);
   if (closed_.load(acquire)) return {};  // with the store below
   SCALEFS_TRY_VOID(checkpoint_once());
-  SCALEFS_TRY_VOID(renew_superblock(sb_.state | kStateClean));
+  try {
+    SCALEFS_TRY_VOID(renew_superblock(sb_.state | kStateClean));
+  } catch (const std::bad_alloc&) {
+    return fail("the last superblock", Errno(ENOMEM));
+  }
   closed_.store(true, release);  // pairs with writable
   return {};
 }

@@ -129,7 +129,9 @@ class DiskFsImpl final : public DiskFs {
   bool has_room(uint64_t blocks) const EXCLUDES(state_mutex_);
 
   // --- checkpointer
+  // ENOMEM: there was no memory, and nothing has changed. Throws nothing.
   Status checkpoint_once() REQUIRES(checkpoint_mutex_);
+  Status checkpoint_batches(const CommittedBatches& batches) REQUIRES(checkpoint_mutex_);
   Status run_checkpoint(const CommittedBatches& batches) REQUIRES(checkpoint_mutex_);
   // Makes `next` the durable superblock; flushes before and after.
   Status make_durable(const Superblock& next) REQUIRES(checkpoint_mutex_);

@@ -67,8 +67,9 @@ Result<size_t> MemFs::copy_range(MnodeNo source, uint64_t source_offset, MnodeNo
   size_t done = 0;
   while (done < length) {
     const size_t step = std::min<uint64_t>(buffer.size(), length - done);
-    const auto got =
-        FileAccess(*impl_, *from).read(source_offset + done, Bytes(buffer.data(), step));
+    const auto got = or_no_memory([&] {
+      return FileAccess(*impl_, *from).read(source_offset + done, Bytes(buffer.data(), step));
+    });
     if (got.ok() && *got == 0) {
       if (done == 0) return size_t{0};
       break;
@@ -95,7 +96,7 @@ std::vector<SampledPage> MemFs::begin_writeback(MnodeNo file, uint64_t from_page
   return FileAccess(*impl_, **pin).begin_writeback(from_page, count, busy);
 }
 
-std::vector<BlockNo> MemFs::finish_writeback(MnodeNo file, const std::vector<SampledPage>& pages,
+std::vector<BlockNo> MemFs::finish_writeback(MnodeNo file, std::span<const SampledPage> pages,
                                              const ExtentsOp& runs) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) return FileAccess(*impl_, **pin).finish_writeback(pages, runs);
@@ -109,14 +110,14 @@ std::vector<BlockNo> MemFs::finish_writeback(MnodeNo file, const std::vector<Sam
   return stale;
 }
 
-void MemFs::finish_inline(MnodeNo file, std::vector<SampledPage> pages) {
+void MemFs::finish_inline(MnodeNo file, std::span<const SampledPage> pages) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) return FileAccess(*impl_, **pin).finish_inline(pages);
   Room room(*impl_);
   room.adopt(Need{.log_bytes = inline_log_bytes(pages.size())});
 }
 
-void MemFs::abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages) {
+void MemFs::abort_writeback(MnodeNo file, std::span<const SampledPage> pages) {
   auto pin = pin_file(*impl_, file);
   if (pin.ok()) return FileAccess(*impl_, **pin).abort_writeback(pages);
   Room room(*impl_);

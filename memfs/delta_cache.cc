@@ -286,6 +286,10 @@ void DeltaCache::queue_if_zero(Mnode& mnode) {
   if (mnode.base_lookups > 0 || mnode.base_nlink.load(relaxed) > 0 || mnode.queued_for_review)
     return;
   mnode.queued_for_review = true;
+  review_later(mnode);
+}
+
+void DeltaCache::review_later(Mnode& mnode) {
   Atomic<Mnode*>& head = cores_->mine().review;
   Mnode* first = head.load(relaxed);
   do {

@@ -125,6 +125,8 @@ class DeltaCache {
   void forget(Mnode& mnode);
   // Takes the objects queued since the last call, linked by next_review.
   Mnode* take_review();
+  // Gives one of them back, as if it had been queued again.
+  void review_later(Mnode& mnode);
 
  private:
   struct Core;

@@ -235,6 +235,14 @@ bool DirectoryNode::wants_growth(uint64_t hash) const {
 }
 
 void DirectoryNode::grow() {
+  try {
+    grow_now();
+  } catch (const std::bad_alloc&) {
+    // Chains grow until there is memory.
+  }
+}
+
+void DirectoryNode::grow_now() {
   if (!old_is_gone()) {
     // Nothing else may be there that lets epochs pass. Until readers have left the array before this one,
     // chains grow.
@@ -309,6 +317,21 @@ void DirectoryNode::add_loaded(uint64_t from, std::optional<uint64_t> to) {
     complete_.store(true, release);  // pairs with complete()
 }
 
+namespace {
+
+// Items that are in no chain any more, retired when no bucket is locked.
+struct Removed {
+  std::vector<NameItem*> items;
+  Removed() = default;
+  ~Removed() {
+    for (NameItem* item : items) NameItem::retire(item);
+  }
+  Removed(const Removed&) = delete;
+  Removed& operator=(const Removed&) = delete;
+};
+
+}  // namespace
+
 bool DirectoryNode::purge_tombstones(Stamp durable) {
   uint32_t bits;
   {
@@ -317,7 +340,7 @@ bool DirectoryNode::purge_tombstones(Stamp durable) {
   }
   bool left = false;
   for (uint64_t i = 0; i < uint64_t{1} << bits; ++i) {
-    std::vector<NameItem*> removed;
+    Removed removed;
     {
       NameLocks locks;
       const uint64_t hash = i << (64 - bits);
@@ -331,14 +354,13 @@ bool DirectoryNode::purge_tombstones(Stamp durable) {
       bucket.for_each(table.which, [&](NameItem* item) {
         if (item->live()) return;
         if (no_load && (complete() || item->removed_at <= durable)) {
+          removed.items.push_back(item);
           bucket.remove(item, table.which);
-          removed.push_back(item);
         } else {
           left = true;
         }
       });
     }
-    for (NameItem* item : removed) NameItem::retire(item);
   }
   return left;
 }

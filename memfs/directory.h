@@ -222,7 +222,7 @@ class DirectoryNode {
   // With the name's bucket locked: chains or waiting times are long, the caller grow()s after the locks.
   bool wants_growth(uint64_t hash) const;
   // Holding nothing.
-  void grow();
+  void grow();  // or not, where there is no memory
 
   // --- loading (P4)
   bool complete() const { return complete_.load(acquire); }  // pairs with add_loaded
@@ -258,6 +258,7 @@ class DirectoryNode {
     uint64_t from;
     uint64_t last;  // inclusive
   };
+  void grow_now();
 
   bool old_is_gone() const { return old_gone_->load(acquire); }  // pairs with ~Table
   static NameItem* find_in(const Table& table, uint64_t hash, std::string_view name);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <optional>
 #include <span>
 
@@ -91,6 +92,16 @@ struct AbsentPages {
 inline constexpr uint64_t kEndPage = UINT64_MAX;
 inline constexpr uint64_t kFilePagesMax = kFileBytesMax >> kBlockShift;
 
+// A part of a call that is made of several: where it is not the first one, the call is short as if by another error.
+template <class Part>
+auto or_no_memory(const Part& part) -> decltype(part()) {
+  try {
+    return part();
+  } catch (const std::bad_alloc&) {
+    return Errno(ENOMEM);
+  }
+}
+
 class FileAccess {
  public:
   FileAccess(MemFs::Impl& impl, Mnode& mnode)
@@ -117,8 +128,9 @@ class FileAccess {
   // The log has the file's size and every page that was dirty at the call. Lock-free, and false where it would
   // take long to say.
   bool all_logged() const;
-  // The object's change_lock is held. `times`: a SetAttrOp for the access time.
-  void log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times, Room& room);
+  // The object's change_lock is held. `times`: a SetAttrOp for the access time, `size`: an ExtentsOp
+  // without runs. Throws std::bad_alloc before it has done anything.
+  void log_open_attributes(std::unique_ptr<OpRecord> times, std::unique_ptr<OpRecord> size, Room& room);
   // Gives up clean pages; answers whether the file has more. `force`: also recently used ones.
   bool evict(uint64_t target_bytes, bool force);
   bool has_pages();

@@ -126,33 +126,33 @@ FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, R
 }
 
 Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Room& room) {
-  PagePtr bytes;
   size_t done = 0;
-  while (done < from.size()) {
-    const uint64_t at = offset + done;
-    const size_t count = part_in_page(at, from.size() - done);
-    if (bytes == nullptr) bytes = make_page();
-    std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
-    Put result;
-    while ((result = put(at, count, bytes, room)) == Put::unknown ||
-           result == Put::unloaded) {
-      const Status loaded = load(result, at >> kBlockShift);
-      if (loaded.ok()) continue;
-      if (done > 0) return done;
-      return loaded.error();
+  const auto all = [&]() -> Status {
+    PagePtr bytes;
+    while (done < from.size()) {
+      const uint64_t at = offset + done;
+      const size_t count = part_in_page(at, from.size() - done);
+      if (bytes == nullptr) bytes = make_page();
+      std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
+      Put result;
+      while ((result = put(at, count, bytes, room)) == Put::unknown || result == Put::unloaded)
+        SCALEFS_TRY_VOID(load(result, at >> kBlockShift));
+      if (result == Put::no_room) return Errno(ENOSPC);
+      if (result == Put::outside) return {};
+      done += count;
     }
-    if (result == Put::outside) return done;
-    if (result == Put::no_room) {
-      if (done > 0) return done;
-      return Errno(ENOSPC);
-    }
-    done += count;
-  }
-  return done;
+    return {};
+  };
+  const Status status = or_no_memory(all);
+  if (status.ok() || done > 0) return done;
+  return status.error();
 }
 
 FileAccess::Put FileAccess::extend_held(uint64_t offset, size_t count, PagePtr* pages, Room& room,
                                         size_t* done, uint64_t* missing) {
+  // Nothing throws once bytes are in their place.
+  for (uint64_t page = (offset + *done) >> kBlockShift; page < pages_of(offset + count);)
+    page = leaf_at(page).end;
   Put result = Put::done;
   while (*done < count && result == Put::done) {
     const uint64_t at = offset + *done;
@@ -207,7 +207,7 @@ Result<size_t> FileAccess::write_extending(uint64_t offset, ConstBytes from, Roo
       result = extend_held(offset, from.size(), pages.data(), room, &done, &missing);
     }
     if (result == Put::done) return done;
-    const Status status = load(result, missing);
+    const Status status = or_no_memory([&] { return load(result, missing); });
     if (status.ok()) continue;
     if (done > 0) return done;
     return status.error();
@@ -233,7 +233,8 @@ Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& r
     // Short: the size shrank meanwhile, or there is an error that the next call will find again.
     if (done == from.size()) return done;
   }
-  const Result<size_t> rest = write_extending(offset + done, from.subspan(done), room);
+  const auto rest =
+      or_no_memory([&] { return write_extending(offset + done, from.subspan(done), room); });
   if (!rest.ok()) {
     if (done > 0) return done;
     return rest.error();
@@ -253,13 +254,15 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
     // One more for the page in which the file ended.
     const uint64_t pages = pages_of(at % kBlockBytes + chunk) + 1;
     Room room(impl_);
-    const Status taken = room.take(Need{.blocks = pages, .memory_bytes = pages * kBlockBytes});
+    const Status taken = or_no_memory(
+        [&] { return room.take(Need{.blocks = pages, .memory_bytes = pages * kBlockBytes}); });
     // A full volume still takes what has its block already: dirty pages, and unwritten ones.
     if (!taken.ok() && taken.code() != ENOSPC) {
       if (done > 0) break;
       return taken.error();
     }
-    Result<size_t> written = write_step(at, from.subspan(done, chunk), room);
+    const auto written =
+        or_no_memory([&] { return write_step(at, from.subspan(done, chunk), room); });
     if (!written.ok()) {
       if (done > 0) break;
       return written.error();

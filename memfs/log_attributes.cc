@@ -46,13 +46,14 @@ void MemFs::log_attributes(MnodeNo number) {
   SetAttrOp atime;
   atime.target = number;
   auto times = impl.make_record(std::move(atime), kRecordLogBytes);
-  SleepLock change(mnode.change_lock);
-  const bool times_open = impl.deltas.take_times(mnode);
   if (mnode.is_file() && mnode.file.peek() != nullptr) {
-    FileAccess(impl, mnode).log_open_attributes(times_open, std::move(times), room);
+    auto size = impl.make_record(ExtentsOp{number, {}, 0}, kRecordLogBytes);
+    SleepLock change(mnode.change_lock);
+    FileAccess(impl, mnode).log_open_attributes(std::move(times), std::move(size), room);
     return;
   }
-  if (!times_open) return;
+  SleepLock change(mnode.change_lock);
+  if (!impl.deltas.take_times(mnode)) return;
   LogSlot slot(impl);
   mnode.change_stamp = slot.stamp(std::max(mnode.stamp.load(acquire), mnode.change_stamp));
   std::get<SetAttrOp>(times->op).atime_ns = impl.deltas.read_data(mnode).atime_ns;
@@ -60,23 +61,20 @@ void MemFs::log_attributes(MnodeNo number) {
   room.appended(kRecordLogBytes);
 }
 
-void FileAccess::log_open_attributes(bool times_open, std::unique_ptr<OpRecord> times,
-                                     Room& room) {
-  auto record = impl_.make_record(ExtentsOp{mnode_.number, {}, 0}, kRecordLogBytes);
+void FileAccess::log_open_attributes(std::unique_ptr<OpRecord> times,
+                                     std::unique_ptr<OpRecord> size, Room& room) {
   RangeHold hold(node_, PageTree::kHeadPages, kEndPage);
   node_.mutex_.assert_held();
   const uint64_t covered = covered_size(node_.size());
+  const bool times_open = impl_.deltas.take_times(mnode_);  // nothing throws behind this
   if (!times_open && covered == node_.logged_size_.load(relaxed)) return;
   FileNode::Settling settling(node_);
-  std::get<ExtentsOp>(record->op).covered_size = covered;
+  std::get<ExtentsOp>(size->op).covered_size = covered;
   node_.logged_size_.store(covered, release);
-  std::vector<std::unique_ptr<OpRecord>> records;
-  records.push_back(std::move(record));
-  if (times_open) {
-    std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_data(mnode_).atime_ns;
-    records.push_back(std::move(times));
-  }
-  node_.overlay_.settle(log_all(records, hold, room, 0, [] {}));
+  if (times_open) std::get<SetAttrOp>(times->op).atime_ns = impl_.deltas.read_data(mnode_).atime_ns;
+  std::unique_ptr<OpRecord> records[] = {std::move(size), std::move(times)};
+  const auto used = std::span(records).first(times_open ? 2 : 1);
+  node_.overlay_.settle(log_all(used, hold, room, 0, [] {}));
 }
 
 }  // namespace scalefs::memfs

@@ -1,3 +1,5 @@
+#include <new>
+
 #include "memfs/directory.h"
 #include "memfs/impl.h"
 #include "memfs/reclaim.h"
@@ -7,7 +9,11 @@ namespace scalefs::memfs {
 void MemFs::Impl::note_tombstone(Mnode& directory) {
   if (!directory.directory->take_tombstone_note()) return;
   MutexLock lock(tombstones_lock);
-  tombstone_directories.push_back(directory.number);
+  try {
+    tombstone_directories.push_back(directory.number);
+  } catch (const std::bad_alloc&) {
+    directory.directory->drop_tombstone_note();  // the next removal notes it
+  }
 }
 
 namespace {
@@ -25,7 +31,13 @@ void purge_tombstones(MemFs::Impl& impl) {
     if (!pin.ok()) continue;  // gone, with its tombstones
     DirectoryNode& names = *(*pin)->directory;
     names.drop_tombstone_note();
-    if (names.purge_tombstones(durable)) impl.note_tombstone(**pin);
+    bool left = true;
+    try {
+      left = names.purge_tombstones(durable);
+    } catch (const std::bad_alloc&) {
+      // Another time.
+    }
+    if (left) impl.note_tombstone(**pin);
   }
 }
 

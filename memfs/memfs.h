@@ -13,6 +13,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "base/hash.h"
 #include "memfs/backend.h"
@@ -123,13 +124,14 @@ class MemFs {
   // The I/O of `pages` (as begin_writeback gave them) has completed: runs say where. Logs one ExtentsOp
   // for those whose generation is still good; returns the blocks of the others (to be given back). Log
   // room was reserved by the caller.
-  std::vector<BlockNo> finish_writeback(MnodeNo file, const std::vector<SampledPage>& pages,
+  // Throws std::bad_alloc before it has done anything.
+  std::vector<BlockNo> finish_writeback(MnodeNo file, std::span<const SampledPage> pages,
                                         const ExtentsOp& runs);
   // The same for data that travels in the record. The caller has spent the blocks of all of them.
-  void finish_inline(MnodeNo file, std::vector<SampledPage> pages);
+  void finish_inline(MnodeNo file, std::span<const SampledPage> pages);
   // The I/O failed: the pages are dirty again. The caller holds one reserved block for each, which the pages
-  // take back.
-  void abort_writeback(MnodeNo file, const std::vector<SampledPage>& pages);
+  // take back. Throws nothing.
+  void abort_writeback(MnodeNo file, std::span<const SampledPage> pages);
   // Logs times and size that no record carries yet (reads under relatime, writes whose pages were logged
   // before). Nothing when there are none.
   void log_attributes(MnodeNo file);

@@ -1,6 +1,7 @@
 #include "memfs/reclaim.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "memfs/file_node.h"
@@ -23,8 +24,13 @@ void Reclaimer::begin_reviews(MemFs::Impl& impl) {
   Mnode* next = impl.deltas.take_review();
   while (next != nullptr) {
     Mnode* mnode = std::exchange(next, next->next_review);
+    try {
+      reviews_.push_back({mnode, advances_});
+    } catch (const std::bad_alloc&) {
+      impl.deltas.review_later(*mnode);
+      continue;
+    }
     mnode->life.store(kDying, seq_cst);  // pairs with Pin; the epochs that follow do the rest
-    reviews_.push_back({mnode, advances_});
   }
 }
 
@@ -40,24 +46,25 @@ bool Reclaimer::round_locked(MemFs::Impl& impl) {
   begin_reviews(impl);
   for (uint64_t i = 0; i <= kEpochs && !reviews_.empty(); ++i)
     if (epoch::try_advance()) ++advances_;
-  std::vector<Review> ripe;
-  std::vector<Review> waiting;
-  for (const Review& review : reviews_)
-    (review.since + kEpochs <= advances_ ? ripe : waiting).push_back(review);
-  reviews_ = std::move(waiting);
-  if (!ripe.empty()) {
+  const uint64_t now = advances_;
+  const auto is_ripe = [now](const Review& review) { return review.since + kEpochs <= now; };
+  if (std::any_of(reviews_.begin(), reviews_.end(), is_ripe)) {
     impl.deltas.flush_all();
     bool room = true;
-    for (const Review& review : ripe) {
-      if (room) room = finish_review(impl, review);
-      if (!room) reviews_.push_back(review);
+    size_t kept = 0;
+    for (Review review : reviews_) {
+      const End end = room && is_ripe(review) ? finish_review(impl, *review.mnode) : End::no_room;
+      if (end == End::done) continue;
+      if (end == End::revived) review.since = now;
+      if (is_ripe(review)) room = false;
+      reviews_[kept++] = review;
     }
+    reviews_.erase(reviews_.begin() + static_cast<ptrdiff_t>(kept), reviews_.end());
   }
   return !reviews_.empty();
 }
 
-bool Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
-  Mnode& mnode = *review.mnode;
+Reclaimer::End Reclaimer::finish_review(MemFs::Impl& impl, Mnode& mnode) {
   int64_t lookups = 0;
   {
     SpinLock lock(mnode.attr_lock);
@@ -68,30 +75,35 @@ bool Reclaimer::finish_review(MemFs::Impl& impl, const Review& review) {
       uint8_t life = kDying;
       mnode.life.compare_exchange(life, kAlive, acq_rel, acquire);
       mnode.queued_for_review = false;
-      return true;
+      return End::done;
     }
   }
   Reservation room(impl);
-  const Status taken = room.take(
-      {.log_bytes = kRecordCost, .tree_places = kReclaimPlaces, .always = true});
-  if (taken.code() == ENOSPC) return false;
+  std::unique_ptr<OpRecord> record;
+  try {
+    const Status taken = room.take(
+        {.log_bytes = kRecordCost, .tree_places = kReclaimPlaces, .always = true});
+    if (taken.code() == ENOSPC) return End::no_room;
+    // Where no record can be written any more, the object is an orphan until the next mount.
+    if (taken.ok()) record = impl.make_record(ReclaimOp{mnode.number}, kRecordCost);
+  } catch (const std::bad_alloc&) {
+    return End::no_room;
+  }
   uint8_t life = kDying;
   // Pairs with Pin::under_guard.
   if (mnode.life.compare_exchange(life, kDead, acq_rel, acquire)) {
     // More forgotten than looked up would take an object away from under a pin.
     SCALEFS_DCHECK(lookups == 0);
-    // Where no record can be written any more, the object is an orphan until the next mount.
-    reclaim(impl, &mnode, impl.logging() && taken.ok() ? &room : nullptr);
-    return true;
+    if (record != nullptr) room.keep();
+    reclaim(impl, &mnode, std::move(record));
+    return End::done;
   }
   mnode.life.store(kDying, seq_cst);  // revived meanwhile: from the beginning
-  reviews_.push_back({&mnode, advances_});
-  return true;
+  return End::revived;
 }
 
-void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room) {
-  if (room != nullptr) {
-    auto record = impl.make_record(ReclaimOp{mnode->number}, kRecordCost);
+void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode, std::unique_ptr<OpRecord> record) {
+  if (record != nullptr) {
     LogSlot slot(impl);
     // After everything that was ever logged of it; nobody changes it any more.
     Stamp last = std::max({impl.deltas.read(*mnode).stamp, mnode->last_explicit(),
@@ -99,7 +111,6 @@ void Reclaimer::reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room) {
     if (const XattrTable* table = present_xattrs(*mnode)) last = std::max(last, table->last_stamp());
     (void)slot.stamp(last);
     slot.append(std::move(record));
-    room->keep();
   }
   impl.deltas.forget(*mnode);  // its notes list it: before it leaves the lists
   if (mnode->is_file() && mnode->file.peek() != nullptr) mnode->file->drop_all(impl, *mnode);

@@ -26,8 +26,6 @@
 
 namespace scalefs::memfs {
 
-class Reservation;
-
 class Reclaimer {
  public:
   // One round. True when objects wait for another one.
@@ -40,9 +38,11 @@ class Reclaimer {
   };
   bool round_locked(MemFs::Impl& impl) REQUIRES(lock_);
   void begin_reviews(MemFs::Impl& impl) REQUIRES(lock_);
-  // False: there is no room, and the review is open as before.
-  bool finish_review(MemFs::Impl& impl, const Review& review) REQUIRES(lock_);
-  static void reclaim(MemFs::Impl& impl, Mnode* mnode, Reservation* room);
+  // no_room: neither for the record, or no memory; the review is open as before. revived: it begins anew.
+  enum class End : uint8_t { done, revived, no_room };
+  static End finish_review(MemFs::Impl& impl, Mnode& mnode);
+  // `record` may be null.
+  static void reclaim(MemFs::Impl& impl, Mnode* mnode, std::unique_ptr<OpRecord> record);
 
   Mutex lock_;
   std::vector<Review> reviews_ GUARDED_BY(lock_);

@@ -290,7 +290,6 @@ void FileAccess::abort_writeback(std::span<const SampledPage> pages) {
   room.adopt(Need{.blocks = pages.size()});
   Listing listing(*this);
   MutexLock lock(node_.mutex_);
-  node_.dirty_.collect();
   FileNode::Settling settling(node_);
   for (const SampledPage& sample : pages) {
     Leaf* leaf = node_.tree_.find_leaf(sample.page);

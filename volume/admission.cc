@@ -18,6 +18,12 @@ constexpr int kRecoveriesMax = 64;
 
 // The caller is recovering space: what that admits must not wait for it.
 thread_local bool relieving = false;
+struct Relieving {
+  Relieving() { relieving = true; }
+  ~Relieving() { relieving = false; }
+  Relieving(const Relieving&) = delete;
+  Relieving& operator=(const Relieving&) = delete;
+};
 
 bool changes_something(const Need& need) {
   return need.log_bytes != 0 || need.blocks != 0 || need.tree_places != 0 || need.always;
@@ -170,10 +176,10 @@ Status Admission::take_reserved(uint64_t blocks, uint32_t places) {
 Status Admission::relieve(uint64_t seen) {
   MutexLock lock(relief_mutex_);
   if (relieved_.load(relaxed) != seen) return {};
-  relieving = true;
-  const Status status = room_.recover_space();
-  relieving = false;
-  SCALEFS_TRY_VOID(status);
+  {
+    const Relieving here;
+    SCALEFS_TRY_VOID(room_.recover_space());
+  }
   relieved_.fetch_add(1, release);  // pairs with take_blocks
   return {};
 }

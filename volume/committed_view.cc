@@ -42,7 +42,17 @@ void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint6
     if (inode.fate == Translation::Fate::dead) map_.dead(inode.item.mnode);
   }
   MutexLock lock(mutex_);
-  const auto before = static_cast<int64_t>(overlay_.size());
+  struct Count {
+    explicit Count(const Overlay& counted) : overlay(counted) {}
+    ~Count() {
+      const auto after = static_cast<int64_t>(overlay.size());
+      memory_count(MemoryClass::committed_view, kEntryBytes * (after - before));
+    }
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
+    const Overlay& overlay;
+    const int64_t before = static_cast<int64_t>(overlay.size());
+  } const count(overlay_);  // also of what there is where memory ends
   for (const auto& inode : inodes) {
     if (inode.fate == Translation::Fate::dead) {
       overlay_.erase(inode.ino);
@@ -50,8 +60,6 @@ void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint6
       overlay_[inode.ino] = Entry{inode.item, seq};
     }
   }
-  const auto after = static_cast<int64_t>(overlay_.size());
-  memory_count(MemoryClass::committed_view, kEntryBytes * (after - before));
 }
 
 void CommittedView::drop_covered(uint64_t seq) {

@@ -42,7 +42,8 @@ class CommittedView final : public CommittedState {
   diskfs::DiskFs& disk_;
   InodeMap& map_;
   mutable Mutex mutex_;
-  std::unordered_map<Ino, Entry> overlay_ GUARDED_BY(mutex_);
+  using Overlay = std::unordered_map<Ino, Entry>;
+  Overlay overlay_ GUARDED_BY(mutex_);
 };
 
 }  // namespace scalefs::volume

@@ -59,8 +59,9 @@ void Committer::park(Ticket ticket, Done done) {
     MutexLock lock(mutex_);
     if (ticket != 0 && !settled(ticket)) {
       awaited_ = std::max(awaited_, ticket);
+      parked_.push_back({ticket, {}, {}});
+      parked_.back().done = std::move(done);
       if (ticket > begun_) ++waiting_;
-      parked_.emplace_back(ticket, std::move(done));
       work_wanted_.notify_one();
       while (!threaded_ && !settled(ticket)) {
         if (leading_) {
@@ -113,15 +114,17 @@ void Committer::lead() {
 }
 
 void Committer::call_parked() {
-  std::vector<std::pair<Done, Status>> calls;
-  std::erase_if(parked_, [&](auto& parked) NO_THREAD_SAFETY_ANALYSIS {
-    if (!settled(parked.first)) return false;
-    calls.emplace_back(std::move(parked.second), answer(parked.first));
-    return true;
-  });
+  std::list<Parked> calls;
+  for (auto it = parked_.begin(); it != parked_.end();) {
+    const auto parked = it++;
+    if (!settled(parked->ticket)) continue;
+    parked->status = answer(parked->ticket);
+    calls.splice(calls.end(), parked_, parked);
+  }
   if (calls.empty()) return;
   mutex_.unlock();
-  for (auto& [done, status] : calls) done(status);
+  for (auto& parked : calls) parked.done(parked.status);
+  calls.clear();
   mutex_.lock();
 }
 

@@ -17,8 +17,8 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <utility>
-#include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -28,7 +28,7 @@ namespace scalefs::volume {
 class CommitWork {
  public:
   virtual ~CommitWork() = default;
-  // Cuts the logs and makes what they held durable. One caller at a time.
+  // Cuts the logs and makes what they held durable. One caller at a time. Throws nothing.
   virtual Status commit_cut() = 0;
   // Nothing is logged that a cut would take. Called under the committer's mutex: cheap, no locks.
   virtual bool nothing_logged() = 0;
@@ -48,7 +48,7 @@ class Committer {
   Ticket ticket_of_next_cut();
   Status wait(Ticket ticket);
   // `done` is called once: from here when the ticket is covered or the volume has failed, else by who
-  // leads. Without a thread this call leads.
+  // leads. Without a thread this call leads. Throws std::bad_alloc before it has taken `done`.
   void park(Ticket ticket, Done done);
   // Asks for a commit that nobody waits for.
   void request();
@@ -86,7 +86,12 @@ class Committer {
   uint64_t waiting_ GUARDED_BY(mutex_) = 0;     // for the next cut
   uint64_t last_group_ GUARDED_BY(mutex_) = 0;  // how many the last two cuts answered
   uint64_t group_before_ GUARDED_BY(mutex_) = 0;
-  std::vector<std::pair<Ticket, Done>> parked_ GUARDED_BY(mutex_);
+  struct Parked {
+    Ticket ticket;
+    Done done;
+    Status status;
+  };
+  std::list<Parked> parked_ GUARDED_BY(mutex_);  // so that calling them takes no memory
 };
 
 }  // namespace scalefs::volume

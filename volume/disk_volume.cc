@@ -1,6 +1,8 @@
 #include "volume/disk_volume.h"
 
 #include <algorithm>
+#include <new>
+#include <system_error>
 
 #include "base/canary.h"
 #include "volume/mount_batch.h"
@@ -22,10 +24,11 @@ thread_local bool maintaining = false;
 
 bool maintain(memfs::MemFs& fs) {
   if (maintaining) return false;
-  maintaining = true;
-  const bool more = fs.maintain();
-  maintaining = false;
-  return more;
+  struct Maintaining {
+    Maintaining() { maintaining = true; }
+    ~Maintaining() { maintaining = false; }
+  } const here;
+  return fs.maintain();
 }
 
 AdmissionLimits limits_of(const VolumeOptions& options) {
@@ -81,6 +84,21 @@ Status DiskVolume::load_root(std::string* why) {
 }
 
 Status DiskVolume::start(std::string* why) {
+  int code = 0;
+  try {
+    return start_parts(why);
+  } catch (const std::bad_alloc&) {
+    code = ENOMEM;
+  } catch (const std::system_error& error) {  // of a thread
+    code = error.code().value();
+  }
+  health_.stop();
+  stop_threads();
+  *why = code == ENOMEM ? "there is not enough memory" : "a thread cannot be started";
+  return Errno(code);
+}
+
+Status DiskVolume::start_parts(std::string* why) {
   if (!read_only()) {
     const Status status = commit_mount_batches(*disk_, marks_);
     if (!status.ok()) {
@@ -157,10 +175,16 @@ Statistics DiskVolume::statistics() {
 }
 
 Status DiskVolume::commit_cut() {
-  const Status status = pipeline_.commit_cut();
-  pins_.step();
-  if (!status.ok()) return status;
-  checkpointer_.note();
+  try {
+    const Status status = pipeline_.commit_cut();
+    pins_.step();
+    if (!status.ok()) return status;
+    checkpointer_.note();
+  } catch (const std::bad_alloc&) {
+    // What the cut took out of the logs cannot go back.
+    health_.fail("a commit", Errno(ENOMEM));
+    return Errno(EIO);
+  }
   if (disk_->journal_fill() > 0.5) want_checkpoint();
   return {};
 }

@@ -68,10 +68,11 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
   void want_write_back() override { flusher_.wake(); }
   void want_checkpoint() override { checkpoint_worker_.wake(); }
 
-  // --- CommitWork: the pipeline, and what follows a commit
+  // --- CommitWork: the pipeline, and what follows a commit. Where there is no memory the volume has failed.
   Status commit_cut() override;
   bool nothing_logged() override { return pipeline_.nothing_logged(); }
 
+  Status start_parts(std::string* why);
   Status load_root(std::string* why);
   void start_threads();
   void stop_threads();

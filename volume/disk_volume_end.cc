@@ -64,8 +64,13 @@ Status DiskVolume::unmount() {
   ended_ = true;
   Status status;
   if (!read_only() && !health_.stopped()) {
-    reclaim();
-    status = sync();
+    try {
+      reclaim();
+      status = sync();
+    } catch (const std::bad_alloc&) {
+      health_.fail("the last writeback", Errno(ENOMEM));
+      status = Errno(EIO);
+    }
   }
   stop_threads();
   if (!health_.stopped() && status.ok()) {

@@ -1,8 +1,17 @@
 #include "volume/worker.h"
 
+#include <new>
+
 #include "base/clock.h"
 
 namespace scalefs::volume {
+
+namespace {
+
+// How long a worker rests that has met the end of memory.
+constexpr uint64_t kNoMemoryMs = 1000;
+
+}  // namespace
 
 void Worker::start(Body body) {
   thread_ = std::thread([this, body = std::move(body)] { run(body); });
@@ -24,7 +33,11 @@ void Worker::run(const Body& body) {
       woken = woken_;
       woken_ = false;
     }
-    wait_ms = body(woken);
+    try {
+      wait_ms = body(woken);
+    } catch (const std::bad_alloc&) {
+      wait_ms = kNoMemoryMs;
+    }
   }
 }
 

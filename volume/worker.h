@@ -1,5 +1,5 @@
 // A thread that runs a body again and again: when the time that the body asked for is over, or when it is
-// woken. stop() ends it after the body that runs now, and joins.
+// woken; a while later where it has thrown std::bad_alloc. stop() ends it after the body that runs now, and joins.
 //
 // wake() may be called by any thread, also under locks that the body takes: it only sets a flag under
 // the worker's own leaf mutex.

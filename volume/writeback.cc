@@ -17,7 +17,7 @@ using memfs::ExtentsOp;
 constexpr size_t kFilesARound = 256;
 
 // Pages [from, from + n) of `pages`, in order, and the blocks in which they stand.
-ExtentsOp extents_of(MnodeNo file, const std::vector<memfs::SampledPage>& pages,
+ExtentsOp extents_of(MnodeNo file, std::span<const memfs::SampledPage> pages,
                      std::span<const BlockNo> blocks, std::span<const uint32_t> crcs) {
   ExtentsOp op;
   op.target = file;
@@ -30,20 +30,27 @@ ExtentsOp extents_of(MnodeNo file, const std::vector<memfs::SampledPage>& pages,
   return op;
 }
 
-// Pages that make `pieces` ranges on disk at the most, from `from` on.
-size_t pages_of_pieces(const std::vector<memfs::SampledPage>& pages,
-                       std::span<const BlockNo> blocks, size_t from, uint64_t pieces) {
+// How many of the pages make `pieces` ranges on disk at the most.
+size_t pages_of_pieces(std::span<const memfs::SampledPage> pages, std::span<const BlockNo> blocks,
+                       uint64_t pieces) {
   uint64_t used = 0;
   uint64_t run = 0;
-  size_t to = from;
+  size_t to = 0;
   for (; to < pages.size(); ++to) {
-    const bool follows = to > from && pages[to].page == pages[to - 1].page + 1 &&
+    const bool follows = to > 0 && pages[to].page == pages[to - 1].page + 1 &&
                          blocks[to].v == blocks[to - 1].v + 1;
     run = follows ? run + 1 : 1;
     if (!follows || memfs::run_pieces(run) != memfs::run_pieces(run - 1)) ++used;
     if (used > pieces) break;
   }
-  return to - from;
+  return to;
+}
+
+// How many blocks from the first on follow each other.
+uint64_t run_length(std::span<const BlockNo> blocks) {
+  uint64_t count = 1;
+  while (count < blocks.size() && blocks[count].v == blocks[0].v + count) ++count;
+  return count;
 }
 
 }  // namespace
@@ -108,98 +115,143 @@ Status Writeback::pass(MnodeNo file, size_t pages_max, bool* busy, size_t* writt
     size_t bytes = 0;
     for (const auto& page : pages) bytes += page.bytes;
     if (last && *written == pages.size() && bytes <= parts_.inline_bytes_max) {
-      SCALEFS_TRY_VOID(write_inline(file, std::move(pages)));
+      SCALEFS_TRY_VOID(write_inline(file, pages));
     } else {
-      SCALEFS_TRY_VOID(write_pages(file, std::move(pages)));
+      SCALEFS_TRY_VOID(write_pages(file, pages));
     }
     if (last) return {};
   }
   return {};
 }
 
-Status Writeback::write_inline(MnodeNo file, Pages pages) {
-  const uint32_t places = memfs::data_places(pages.size());
-  const Status reserved =
-      parts_.admission.reserve_record(memfs::inline_log_bytes(pages.size()), places);
-  if (!reserved.ok()) {
-    fs_->abort_writeback(file, pages);
-    return reserved;
+// Room in the tree for a record's changes, until it is logged.
+class Writeback::Places {
+ public:
+  explicit Places(Admission& admission) : admission_(admission) {}
+  ~Places() {
+    if (count_ != 0) admission_.end_places(count_);
   }
-  fs_->finish_inline(file, std::move(pages));
-  parts_.admission.end_places(places);
+  Places(const Places&) = delete;
+  Places& operator=(const Places&) = delete;
+
+  // Together with the room in the log.
+  Status take(uint64_t log_bytes, uint32_t count) {
+    SCALEFS_TRY_VOID(admission_.reserve_record(log_bytes, count));
+    count_ = count;
+    return {};
+  }
+  // These alone, without waiting.
+  bool try_take(uint32_t count) {
+    if (!admission_.try_places(count)) return false;
+    count_ = count;
+    return true;
+  }
+
+ private:
+  Admission& admission_;
+  uint32_t count_ = 0;
+};
+
+// Pages in writeback, and the blocks that the first of them have. At the end what is left of them is dirty again,
+// without blocks.
+class Writeback::Unfinished {
+ public:
+  Unfinished(Writeback& writeback, MnodeNo file, std::span<const memfs::SampledPage> all)
+      : pages(all), writeback_(writeback), file_(file) {}
+  ~Unfinished() {
+    for (auto left = blocks(); !left.empty();) {
+      const uint64_t count = run_length(left);
+      writeback_.parts_.disk.allocator().free({left[0], count});
+      left = left.subspan(count);
+    }
+    writeback_.parts_.credits.unspend(blocks().size());
+    if (!pages.empty()) writeback_.fs_->abort_writeback(file_, pages);
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+
+  std::span<const BlockNo> blocks() const { return std::span(blocks_).subspan(done_); }
+  void reserve() { blocks_.reserve(pages.size()); }
+  void add(BlockRun run) {
+    writeback_.parts_.credits.spend(run.count);
+    for (uint64_t i = 0; i < run.count; ++i) blocks_.push_back(BlockNo(run.first.v + i));
+  }
+  // The first `count` are.
+  void finished(size_t count) {
+    pages = pages.subspan(count);
+    done_ += blocks_.empty() ? 0 : count;
+  }
+
+  std::span<const memfs::SampledPage> pages;
+
+ private:
+  Writeback& writeback_;
+  const MnodeNo file_;
+  std::vector<BlockNo> blocks_;
+  size_t done_ = 0;
+};
+
+Status Writeback::write_inline(MnodeNo file, const Pages& pages) {
+  Unfinished left(*this, file, pages);
+  Places places(parts_.admission);
+  SCALEFS_TRY_VOID(places.take(memfs::inline_log_bytes(pages.size()), memfs::data_places(pages.size())));
+  fs_->finish_inline(file, pages);
+  left.finished(pages.size());
   return {};
 }
 
-Status Writeback::write_pages(MnodeNo file, Pages pages) {
-  auto runs = allocate(pages.size());
-  if (!runs.ok()) {
-    fs_->abort_writeback(file, pages);
-    return runs.error();
-  }
+Status Writeback::write_pages(MnodeNo file, const Pages& pages) {
+  Unfinished left(*this, file, pages);
+  SCALEFS_TRY_VOID(allocate(&left));
   std::vector<uint32_t> crcs;
   crcs.reserve(pages.size());
-  size_t i = 0;
-  Status status = parts_.health.may_sync();
-  for (const BlockRun& run : *runs) {
-    AlignedBuffer buffer(run.count * kBlockBytes);
-    for (uint64_t j = 0; j < run.count; ++j, ++i) {
-      std::memcpy(buffer.block(j).data(), pages[i].copy.get(), kBlockBytes);
-      crcs.push_back(crc32c(pages[i].copy.get(), kBlockBytes));
-    }
-    if (status.ok()) status = parts_.disk.write_data(run.first, buffer.span());
-  }
+  SCALEFS_TRY_VOID(parts_.health.may_sync());
+  const Status status = write_to_blocks(left, &crcs);
   if (!status.ok()) {
     if (!parts_.health.stopped()) parts_.health.fail("writing data", status.error());
-    parts_.credits.unspend(pages.size());
-    free(*runs);
-    fs_->abort_writeback(file, pages);
     return Errno(EIO);
   }
-  return log_pages(file, std::move(pages), *runs, crcs);
+  return log_pages(file, left, crcs);
 }
 
-// Room for a record of *pieces ranges, or of fewer where more cannot be had at once: the places taken.
-Result<uint32_t> Writeback::reserve_pieces(uint64_t log_bytes, uint64_t* pieces) {
+Status Writeback::write_to_blocks(const Unfinished& left, std::vector<uint32_t>* crcs) {
+  auto blocks = left.blocks();
+  for (size_t from = 0; from < left.pages.size();) {
+    const uint64_t count = run_length(blocks);
+    AlignedBuffer buffer(count * kBlockBytes);
+    for (uint64_t i = 0; i < count; ++i) {
+      const std::byte* page = left.pages[from + i].copy.get();
+      std::memcpy(buffer.block(i).data(), page, kBlockBytes);
+      crcs->push_back(crc32c(page, kBlockBytes));
+    }
+    SCALEFS_TRY_VOID(parts_.disk.write_data(blocks[0], buffer.span()));
+    from += count;
+    blocks = blocks.subspan(count);
+  }
+  return {};
+}
+
+// Room for a record of *pieces ranges, or of fewer where more cannot be had at once.
+Status Writeback::reserve_pieces(uint64_t log_bytes, uint64_t* pieces, Places* places) {
   for (; *pieces > 1; *pieces /= 4) {
-    const uint32_t places = memfs::data_places(*pieces);
-    if (!parts_.admission.try_places(places)) continue;
-    const Status reserved = parts_.admission.reserve_record(log_bytes, 0);
-    if (reserved.ok()) return places;
-    parts_.admission.end_places(places);
-    return reserved.error();
+    if (places->try_take(memfs::data_places(*pieces))) return parts_.admission.reserve_record(log_bytes, 0);
   }
   *pieces = 1;
-  SCALEFS_TRY_VOID(parts_.admission.reserve_record(log_bytes, memfs::data_places(1)));
-  return memfs::data_places(1);
+  return places->take(log_bytes, memfs::data_places(1));
 }
 
-Status Writeback::log_pages(MnodeNo file, Pages pages, const std::vector<BlockRun>& runs,
-                            const std::vector<uint32_t>& crcs) {
-  std::vector<BlockNo> blocks;
-  for (const BlockRun& run : runs) {
-    for (uint64_t i = 0; i < run.count; ++i) blocks.push_back(BlockNo(run.first.v + i));
-  }
+Status Writeback::log_pages(MnodeNo file, Unfinished& left, std::span<const uint32_t> crcs) {
   uint64_t pieces = kPiecesARecord;
-  for (size_t from = 0; from < pages.size();) {
-    const auto places = reserve_pieces(memfs::extents_log_bytes(pages.size() - from), &pieces);
-    const size_t count =
-        places.ok() ? pages_of_pieces(pages, blocks, from, pieces) : pages.size() - from;
-    Pages part(std::make_move_iterator(pages.begin() + static_cast<ptrdiff_t>(from)),
-               std::make_move_iterator(pages.begin() + static_cast<ptrdiff_t>(from + count)));
-    const auto at = std::span<const BlockNo>(blocks).subspan(from, count);
-    if (!places.ok()) {
-      parts_.credits.unspend(count);
-      for (const BlockNo block : at) parts_.disk.allocator().free({block, 1});
-      fs_->abort_writeback(file, part);
-      return places.error();
-    }
-    const auto crcs_at = std::span(crcs).subspan(from, count);
-    for (const BlockNo stale :
-         fs_->finish_writeback(file, part, extents_of(file, part, at, crcs_at))) {
-      parts_.disk.allocator().free({stale, 1});
-    }
-    parts_.admission.end_places(*places);
-    from += count;
+  while (!left.pages.empty()) {
+    Places places(parts_.admission);
+    SCALEFS_TRY_VOID(reserve_pieces(memfs::extents_log_bytes(left.pages.size()), &pieces, &places));
+    const size_t count = pages_of_pieces(left.pages, left.blocks(), pieces);
+    const auto part = left.pages.first(count);
+    const ExtentsOp op = extents_of(file, part, left.blocks().first(count), crcs.first(count));
+    const auto stale = fs_->finish_writeback(file, part, op);
+    left.finished(count);
+    crcs = crcs.subspan(count);
+    for (const BlockNo block : stale) parts_.disk.allocator().free({block, 1});
   }
   return {};
 }
@@ -212,32 +264,19 @@ Result<BlockRun> Writeback::allocate_run(uint64_t want) {
   return parts_.disk.allocator().allocate(current_core(), want);
 }
 
-Result<std::vector<BlockRun>> Writeback::allocate(uint64_t count) {
-  std::vector<BlockRun> runs;
-  uint64_t done = 0;
-  while (done < count) {
-    const auto run = allocate_run(count - done);
-    if (!run.ok()) {
-      free(runs);
-      parts_.credits.unspend(done);
-      return run.error();
-    }
-    runs.push_back(*run);
-    parts_.credits.spend(run->count);
-    done += run->count;
+Status Writeback::allocate(Unfinished* left) {
+  left->reserve();
+  while (left->blocks().size() < left->pages.size()) {
+    SCALEFS_TRY(const BlockRun run, allocate_run(left->pages.size() - left->blocks().size()));
+    left->add(run);
   }
-  return runs;
-}
-
-void Writeback::free(const std::vector<BlockRun>& runs) {
-  for (const BlockRun& run : runs) parts_.disk.allocator().free(run);
+  return {};
 }
 
 Status Writeback::log_attributes(MnodeNo file) {
-  constexpr uint32_t kPlaces = 2 * memfs::kAttributePlaces;
-  SCALEFS_TRY_VOID(parts_.admission.reserve_record(memfs::attributes_log_bytes(), kPlaces));
+  Places places(parts_.admission);
+  SCALEFS_TRY_VOID(places.take(memfs::attributes_log_bytes(), 2 * memfs::kAttributePlaces));
   fs_->log_attributes(file);
-  parts_.admission.end_places(kPlaces);
   return {};
 }
 

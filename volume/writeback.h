@@ -13,7 +13,8 @@
 // allocated, or when the record that carries its content is committed. Pages whose generation went
 // stale give their blocks back at once: nothing has named them.
 //
-// Errors: EIO of a failed write makes the volume failed (I11), the pages are dirty again. Callers hold
+// Errors: EIO of a failed write makes the volume failed (I11), the pages are dirty again. std::bad_alloc leaves those dirty
+// that are not logged, and nothing else. Callers hold
 // nothing. Any number of threads.
 #pragma once
 
@@ -56,16 +57,17 @@ class Writeback {
   Status write_dirty_pages(MnodeNo file);
   // One pass over the dirty pages, in order; *busy: some were in writeback.
   Status pass(MnodeNo file, size_t pages_max, bool* busy, size_t* written);
-  Status write_inline(MnodeNo file, Pages pages);
-  Status write_pages(MnodeNo file, Pages pages);
-  // Logs the pages, which stand in the blocks of `runs`, in one record or in several.
-  Status log_pages(MnodeNo file, Pages pages, const std::vector<diskfs::BlockRun>& runs,
-                   const std::vector<uint32_t>& crcs);
-  Result<uint32_t> reserve_pieces(uint64_t log_bytes, uint64_t* pieces);
+  class Places;
+  class Unfinished;
+  Status write_inline(MnodeNo file, const Pages& pages);
+  Status write_pages(MnodeNo file, const Pages& pages);
+  Status write_to_blocks(const Unfinished& pages, std::vector<uint32_t>* crcs);
+  // Logs the pages, which stand in their blocks, in one record or in several.
+  Status log_pages(MnodeNo file, Unfinished& pages, std::span<const uint32_t> crcs);
+  Status reserve_pieces(uint64_t log_bytes, uint64_t* pieces, Places* places);
   // Blocks for all pages, in runs as long as there are.
-  Result<std::vector<diskfs::BlockRun>> allocate(uint64_t count);
+  Status allocate(Unfinished* pages);
   Result<diskfs::BlockRun> allocate_run(uint64_t want);
-  void free(const std::vector<diskfs::BlockRun>& runs);
   Status log_attributes(MnodeNo file);
 
   const Parts parts_;

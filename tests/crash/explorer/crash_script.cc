@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/core.h"
 #include "base/random.h"
+#include "tests/support/memory_faults.h"
 
 namespace scalefs::testing {
 
@@ -16,6 +17,17 @@ constexpr int kNoSuchCall = -1;
 
 ConstBytes bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// A call of the engine's, as the daemon makes it: where memory ends, it answers ENOMEM.
+template <class Call>
+auto engine(Call call) -> decltype(call()) {
+  const MemoryFaults::InEngine in;
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return Errno(ENOMEM);
+  }
 }
 
 uint64_t number(const std::string& word) { return std::strtoull(word.c_str(), nullptr, 10); }
@@ -95,7 +107,7 @@ std::string CrashScript::compare() const {
 
 int CrashScript::look_up(ModelId dir, const std::string& name, ModelId id) {
   if (!unknown_.count(id)) return 0;
-  auto found = volume_->fs().lookup(mnode(dir), name);
+  auto found = engine([&] { return volume_->fs().lookup(mnode(dir), name); });
   if (!found.ok()) return found.code();
   unknown_.erase(id);
   model_.node(id).held = true;
@@ -113,7 +125,7 @@ CrashScript::Place CrashScript::place(const std::string& path) {
     at.id = 0;
     if (!at.dir || !model_.node(at.dir).is_dir()) return {};
     if (model_.lookup(at.dir, part, &at.id) != 0) continue;
-    if (int error = look_up(at.dir, part, at.id)) lookup_error_ = error;
+    if (lookup_error_ == 0) lookup_error_ = look_up(at.dir, part, at.id);
   }
   return at;
 }
@@ -135,10 +147,12 @@ std::string CrashScript::call(const std::vector<std::string>& words) {
   const bool failed = volume_->failed();
   const ModelFs before = tolerated_.empty() ? ModelFs() : model_;
   lookup_error_ = 0;
-  if (verb == "writeback" || verb == "commit" || verb == "checkpoint") {
-    if (verb == "writeback") volume_->step_writeback();
-    if (verb == "commit") volume_->step_commit();
-    if (verb == "checkpoint") volume_->step_checkpoint();
+  if (verb == "writeback" || verb == "commit" || verb == "checkpoint" || verb == "maintain") {
+    (void)engine([&]() -> Result<bool> {
+      if (verb == "writeback") return volume_->step_writeback();
+      if (verb == "maintain") return volume_->step_maintenance();
+      return verb == "commit" ? volume_->step_commit() : volume_->step_checkpoint();
+    });
     return "";
   }
   if (verb == "core") {
@@ -189,7 +203,9 @@ int CrashScript::read_call(ModelId id) {
   const ModelNode& node = model_.node(id);
   if (!node.is_file()) return 0;
   std::string text(node.data.size() + 1, '\0');
-  auto got = volume_->fs().read(mnode(id), 0, std::as_writable_bytes(std::span(text.data(), text.size())));
+  auto got = engine([&] {
+    return volume_->fs().read(mnode(id), 0, std::as_writable_bytes(std::span(text.data(), text.size())));
+  });
   if (!got.ok()) return got.code();
   text.resize(*got);
   return text == node.data ? 0 : EILSEQ;
@@ -200,11 +216,13 @@ int CrashScript::list_call(const std::string& path, ModelId id) {
   if (!node.is_dir()) return 0;
   std::set<std::string> names;
   const std::string above = path == "/" ? path : path + "/";
-  auto got = volume_->fs().readdir(mnode(id), 0, [&](const memfs::DirectoryEntry& entry) {
+  const auto note = [&](const memfs::DirectoryEntry& entry) {
+    const MemoryFaults::Outside outside;
     if (entry.name == "." || entry.name == "..") return true;
     if (!view_.looked_at || view_.looked_at(above + std::string(entry.name))) names.emplace(entry.name);
     return true;
-  });
+  };
+  auto got = engine([&] { return volume_->fs().readdir(mnode(id), 0, note); });
   if (!got.ok()) return got.code();
   std::set<std::string> want;
   for (const auto& child : node.children) want.insert(child.first);
@@ -214,10 +232,10 @@ int CrashScript::list_call(const std::string& path, ModelId id) {
 int CrashScript::names_call(const std::vector<std::string>& words, const Place& at, int* want) {
   const std::string& verb = words[0];
   auto& fs = volume_->fs();
-  auto make = [&](uint32_t mode, const std::string& target, auto&& engine) {
+  auto make = [&](uint32_t mode, const std::string& target, auto&& call) {
     ModelId made = 0;
     *want = model_.make(at.dir, at.name, mode, 0, 0, 0, 0, target, &made);
-    auto got = engine();
+    auto got = engine(call);
     if (got.ok() && *want == 0) adopt(made, got->attr.mnode);
     return got.code();
   };
@@ -233,11 +251,11 @@ int CrashScript::names_call(const std::vector<std::string>& words, const Place& 
   }
   if (verb == "unlink") {
     *want = model_.unlink(at.dir, at.name);
-    return fs.unlink(mnode(at.dir), at.name).code();
+    return engine([&] { return fs.unlink(mnode(at.dir), at.name); }).code();
   }
   if (verb == "rmdir") {
     *want = model_.rmdir(at.dir, at.name);
-    return fs.rmdir(mnode(at.dir), at.name).code();
+    return engine([&] { return fs.rmdir(mnode(at.dir), at.name); }).code();
   }
   if (verb != "link" && verb != "rename") return kNoSuchCall;
   Place to = place(words.at(2));
@@ -246,7 +264,7 @@ int CrashScript::names_call(const std::vector<std::string>& words, const Place& 
   if (verb == "rename") return rename_call(at, to, want);
   if (model_.node(at.id).is_dir()) return 0;
   *want = model_.link(at.id, to.dir, to.name);
-  return fs.link(mnode(at.id), mnode(to.dir), to.name).code();
+  return engine([&] { return fs.link(mnode(at.id), mnode(to.dir), to.name); }).code();
 }
 
 int CrashScript::rename_call(const Place& from, const Place& to, int* want) {
@@ -261,8 +279,9 @@ int CrashScript::rename_call(const Place& from, const Place& to, int* want) {
     volume_->step_commit();
     return got ? got : fs.unlink(mnode(from.dir), from.name).code();
   }
-  int got = fs.rename(mnode(from.dir), from.name, mnode(to.dir), to.name,
-                      memfs::RenameMode::replace, {}).code();
+  int got = engine([&] {
+              return fs.rename(mnode(from.dir), from.name, mnode(to.dir), to.name, memfs::RenameMode::replace, {});
+            }).code();
   // Where two errors apply either may win.
   return got && *want ? *want : got;
 }
@@ -275,7 +294,10 @@ int CrashScript::data_call(const std::vector<std::string>& words, ModelId file) 
   auto set_size = [&](uint64_t size) {
     memfs::SetAttr change;
     change.size = size;
-    return fs.setattr(mnode(file), change).code();
+    return engine([&] { return fs.setattr(mnode(file), change); }).code();
+  };
+  auto allocate = [&](memfs::AllocateMode mode) {
+    return engine([&] { return fs.allocate(mnode(file), mode, first, second); }).code();
   };
   if (verb == "write" || verb == "append") {
     uint64_t end = model_.node(file).data.size();
@@ -285,7 +307,7 @@ int CrashScript::data_call(const std::vector<std::string>& words, ModelId file) 
       if (int got = set_size(offset + text.size())) return got;
       volume_->step_commit();
     }
-    auto got = fs.write(mnode(file), offset, bytes_of(text));
+    auto got = engine([&] { return fs.write(mnode(file), offset, bytes_of(text)); });
     if (!got.ok()) return got.code();
     // A write that is refused in its middle is as short as it says.
     if (*got < text.size() && tolerated_.empty()) return EIO;
@@ -299,11 +321,11 @@ int CrashScript::data_call(const std::vector<std::string>& words, ModelId file) 
   }
   if (verb == "fallocate") {
     model_.allocate(file, first, second, false, false);
-    return fs.allocate(mnode(file), memfs::AllocateMode::allocate, first, second).code();
+    return allocate(memfs::AllocateMode::allocate);
   }
   if (verb == "punch") {
     model_.punch(file, first, second);
-    return fs.allocate(mnode(file), memfs::AllocateMode::punch_hole, first, second).code();
+    return allocate(memfs::AllocateMode::punch_hole);
   }
   return kNoSuchCall;
 }
@@ -312,17 +334,19 @@ int CrashScript::object_call(const std::string& verb, ModelId id) {
   bool broken = canary_ == CrashCanary::fsync_without_commit;
   if (verb == "sync") {
     oracle_.durable(0);
-    return broken ? 0 : volume_->sync().code();
+    return broken ? 0 : engine([&] { return volume_->sync(); }).code();
   }
   if (verb == "fsync" || verb == "fdatasync") {
     oracle_.durable(id);
-    return broken ? 0 : volume_->fsync(mnode(id), verb == "fdatasync").code();
+    return broken ? 0 : engine([&] { return volume_->fsync(mnode(id), verb == "fdatasync"); }).code();
   }
   if (verb == "read") return read_call(id);
   if (verb != "setxattr") return kNoSuchCall;
   std::string value = bytes(40);
   model_.node(id).xattrs["user.x"] = value;
-  return volume_->fs().setxattr(mnode(id), "user.x", bytes_of(value), memfs::XattrMode::set).code();
+  return engine([&] {
+           return volume_->fs().setxattr(mnode(id), "user.x", bytes_of(value), memfs::XattrMode::set);
+         }).code();
 }
 
 }  // namespace scalefs::testing

@@ -3,7 +3,7 @@
 //   create P, mkdir P, symlink P, setxattr P, unlink P, rmdir P, link P Q, rename P Q,
 //   write P offset length, append P length, truncate P size, fallocate P offset length,
 //   punch P offset length, fsync P, fdatasync P, sync; read P, list P, compared with the reference; steps of the engine: writeback, commit,
-//   checkpoint; core N: the calls that follow are made on that core. Calls are separated by "; ". A call whose path does not exist is left out.
+//   checkpoint, maintain; core N: the calls that follow are made on that core. Calls are separated by "; ". A call whose path does not exist is left out.
 #pragma once
 
 #include <map>

@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
+#include "base/epoch.h"
+#include "base/memory.h"
 #include "diskfs/recording_device.h"
 #include "tests/crash/explorer/judge.h"
+#include "tests/support/memory_faults.h"
 #include "tests/support/volumes.h"
 
 namespace scalefs::testing {
@@ -18,6 +23,33 @@ volume::VolumeOptions options_of_run() {
   options.cache_bytes = 4u << 20;
   return options;
 }
+
+// What devices of tests allocate is not the engine's.
+class HostDevice final : public diskfs::BlockDevice {
+ public:
+  explicit HostDevice(diskfs::BlockDevice& base) : base_(base) {}
+  uint64_t block_count() const override { return base_.block_count(); }
+  bool read_only() const override { return base_.read_only(); }
+  Status read(BlockNo first, Bytes to) override { return outside([&] { return base_.read(first, to); }); }
+  Status write(BlockNo first, ConstBytes from) override {
+    return outside([&] { return base_.write(first, from); });
+  }
+  Status flush() override { return outside([&] { return base_.flush(); }); }
+  Status discard(BlockNo first, uint64_t count) override {
+    return outside([&] { return base_.discard(first, count); });
+  }
+  Status write_zeroes(BlockNo first, uint64_t count) override {
+    return outside([&] { return base_.write_zeroes(first, count); });
+  }
+
+ private:
+  template <class Call>
+  Status outside(Call call) {
+    const MemoryFaults::Outside outside;
+    return call();
+  }
+  diskfs::BlockDevice& base_;
+};
 
 // An error that says that a device has lost or changed something, rather than one that a sound volume has.
 bool tells_damage(const std::string& wrong) {
@@ -56,11 +88,22 @@ struct FaultRun::Life {
   std::unique_ptr<diskfs::MemoryDevice> medium = formatted_device(16u << 20);
   diskfs::RecordingDevice recording{*medium};
   FaultDevice device{recording};
+  HostDevice host{device};
+  std::set<int> tolerated = {EIO, EROFS, EUCLEAN};
   std::unique_ptr<volume::Volume> volume;
   std::unique_ptr<CrashScript> calls;
 
   std::string mount(std::string* why) {
-    auto mounted = volume::Volume::mount(device, options_of_run(), why);
+    const auto mount = [&]() -> Result<std::unique_ptr<volume::Volume>> {
+      const MemoryFaults::InEngine in;
+      try {
+        return volume::Volume::mount(host, options_of_run(), why);
+      } catch (const std::bad_alloc&) {
+        return Errno(ENOMEM);
+      }
+    };
+    auto mounted = mount();
+    if (mounted.code() == ENOMEM) *why = "no memory";
     if (!mounted.ok()) return fmt::format("mount: errno {}", mounted.code());
     volume = std::move(*mounted);
     return "";
@@ -79,7 +122,7 @@ std::string FaultRun::live(Life& life, const std::string& script, const Faults& 
   life.volume.reset();
   life.recording.forget();
   life.calls->begin();
-  life.calls->tolerate({EIO, EROFS, EUCLEAN});
+  life.calls->tolerate(life.tolerated);
 
   uint64_t before[FaultDevice::kCalls];
   for (size_t i = 0; i < FaultDevice::kCalls; i++) {
@@ -97,6 +140,8 @@ std::string FaultRun::live(Life& life, const std::string& script, const Faults& 
   for (size_t i = 0; i < FaultDevice::kCalls; i++) {
     calls_[i] = life.device.calls(static_cast<FaultDevice::Call>(i)) - before[i];
   }
+  allocations_ = MemoryFaults::count();
+  MemoryFaults::clear();
   failed_ = mounted_ && life.volume->failed();
   refused_ = life.calls->refused();
   life.device.clear();
@@ -129,6 +174,50 @@ std::string FaultRun::run(const std::string& script, const Faults& faults) {
   if (life.volume) life.volume->shutdown();
   life.volume.reset();
   if (wrong.empty()) wrong = judge(*life.medium, life.calls->oracle(), UINT64_MAX, /*thorough=*/true);
+  return wrong;
+}
+
+// Memory is back, and the volume has not failed.
+std::string FaultRun::use_and_unmount(Life& life) {
+  auto& volume = *life.volume;
+  // Unwritten pages hold room only until the unmount, so the scripts' are written.
+  const char* kUse = "create /last; write /last 0 9000; fsync /last; write /n 0 100000; sync";
+  if (auto wrong = life.calls->run(kUse); !wrong.empty()) return "afterwards: " + wrong;
+  for (int i = 0; i < 100 && (volume.step_maintenance() || volume.step_checkpoint()); ++i) {
+  }
+  const uint64_t left = volume.statfs().blocks_free;
+  if (int code = volume.unmount().code()) return fmt::format("unmount: errno {}", code);
+  life.volume.reset();
+  std::string why;
+  if (auto wrong = life.mount(&why); !wrong.empty()) return "the next mount: " + wrong;
+  const uint64_t free = life.volume->statfs().blocks_free;
+  life.volume->shutdown();
+  if (free > left) return fmt::format("{} blocks were free, and {} are for the next mount", left, free);
+  return check_image(*life.medium);
+}
+
+std::string FaultRun::run_without_memory(const std::string& script, uint64_t n, bool later_too) {
+  const auto counted = [] {
+    epoch::drain();
+    std::array<int64_t, static_cast<size_t>(MemoryClass::count)> bytes;
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = memory_bytes(static_cast<MemoryClass>(i));
+    return bytes;
+  };
+  const auto before = counted();
+  Life life;
+  life.tolerated.insert(ENOMEM);
+  std::string wrong = live(life, script, [&](FaultDevice&) { MemoryFaults::fail(n, later_too); });
+  if (wrong.empty()) wrong = end_of(life);
+  if (wrong.empty() && mounted_ && !failed_) wrong = use_and_unmount(life);
+  if (life.volume) life.volume->shutdown();
+  life.volume.reset();
+  if (wrong.empty()) wrong = judge(*life.medium, life.calls->oracle(), UINT64_MAX, false);
+  const auto after = counted();
+  for (size_t i = 0; i < after.size() && wrong.empty(); ++i) {
+    if (after[i] == before[i]) continue;
+    wrong = fmt::format("{} bytes of {} are counted that are no more", after[i] - before[i],
+                        memory_class_name(static_cast<MemoryClass>(i)));
+  }
   return wrong;
 }
 

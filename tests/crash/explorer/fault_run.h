@@ -28,6 +28,12 @@ class FaultRun {
   // what is read afterwards is of a state that the contract allows without a promise, or an error says that it is damaged.
   std::string run_lies(const std::string& script, const Faults& faults);
 
+  // Of what mount, script and the engine's steps allocate the n-th fails, or all from the n-th on: calls may be refused
+  // with ENOMEM too. What holds besides: unless it has failed, the volume is as usable when memory is back as if nothing had
+  // been, unmounts, and owes no memory and no room. The program must have failing operators (tests/support/memory_faults.h).
+  std::string run_without_memory(const std::string& script, uint64_t n, bool later_too);
+  uint64_t allocations() const { return allocations_; }
+
   // The volume is filled by a file that nobody looks at, until `left` blocks are free, and the script's calls may be
   // refused with ENOSPC, but for those that give space back or make durable (I9). Nothing else may be different.
   std::string run_full(const std::string& script, uint64_t left);
@@ -43,12 +49,14 @@ class FaultRun {
   struct Life;
   std::string live(Life& life, const std::string& script, const Faults& faults);
   std::string end_of(Life& life);
+  std::string use_and_unmount(Life& life);
 
   uint64_t calls_[diskfs::FaultDevice::kCalls] = {};
   bool mounted_ = false;
   bool failed_ = false;
   bool damage_told_ = false;
   uint64_t refused_ = 0;
+  uint64_t allocations_ = 0;
 };
 
 }  // namespace scalefs::testing
