@@ -36,15 +36,19 @@ _scalefs_subcommands() {
     sed -nE '/^(Subcommands|commands):/,/^$/ s/^ +([a-z]+) .*/\1/p')" -- "$2")
 }
 
-# Values of scalefs-bench's --target and --workload, several with commas between.
+# Values of scalefs-bench's --target and --workload, several with commas between. Bash takes a colon for the end of a word, so
+# that what stands before it is not to be said again.
 _scalefs_bench_values() {
-  local before='' last=$3
+  local before='' typed=$3 last=$3 i
   if [[ $last == *,* ]]; then
     before=${last%,*},
     last=${last##*,}
   fi
-  mapfile -t COMPREPLY < <(compgen -P "$before" -W "$("$1" list "$2" 2>/dev/null | awk '/^ *[A-Za-z]/ { print $1 }')" -- "$last")
+  mapfile -t COMPREPLY < <(compgen -P "$before" -W "$("$1" list "$2" 2>/dev/null | awk '/^[A-Za-z]/ { print $1 }')" -- "$last")
   compopt -o nospace
+  if [[ $typed == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    for i in "${!COMPREPLY[@]}"; do COMPREPLY[i]=${COMPREPLY[i]#"${typed%:*}:"}; done
+  fi
 }
 
 _scalefs() {
@@ -71,8 +75,8 @@ _scalefs() {
     scalefs-dump | scalefs-bench)
       if ((COMP_CWORD == 1)) && [[ $word != -* ]]; then
         _scalefs_subcommands "$program" "$word"
-      elif [[ $name == scalefs-bench && $before =~ ^--(target|workload)$ ]]; then
-        _scalefs_bench_values "$program" "${before#--}s" "$word"
+      elif [[ $name == scalefs-bench && ${COMP_LINE:0:COMP_POINT} =~ [[:space:]]--(target|workload)[[:space:]]+([^[:space:]]*)$ ]]; then
+        _scalefs_bench_values "$program" "${BASH_REMATCH[1]}s" "${BASH_REMATCH[2]}"
       elif [[ $word == -* ]]; then
         local top
         _scalefs_options "$program" "$word"

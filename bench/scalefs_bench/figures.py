@@ -29,6 +29,7 @@ class Run:
     def __init__(self, run, env):
         self.entries = run["benchmarks"]
         self.context = run["context"]
+        self.settings = run["context"].get("scalefs_bench") or {}  # of the run, with what it warned of
         self.env = env
         self.labels = sorted(dict.fromkeys(map(label_of, self.entries)), key=lambda label: not is_own(label))
         self.styles = {label: number for number, label in enumerate(self.labels)}

@@ -22,7 +22,12 @@ _SPREAD_MAX = 0.05
 
 def warnings(run):
     """What could mislead a reader, in whole sentences: what the run noted, and what its figures show."""
-    found = [str(one) for one in list(run.context.get("warnings", [])) + list(run.env.get("warnings", []))]
+    settings = run.settings
+    found = [f"{one[:1].upper()}{one[1:]}" for one in settings.get("warnings") or []]
+    if settings.get("interrupted"):
+        found.append("The run was interrupted: what it had not reached yet is not here.")
+    if settings.get("failures"):
+        found.append(f"{settings['failures']} repetitions failed, and are not here.")
     if run.cores and run.threads()[-1] > run.cores:
         found.append(f"{run.threads()[-1]} threads ran on {run.cores} cores: beyond {run.cores}, threads only take turns.")
     if run.cores and run.cores <= 2:
@@ -45,6 +50,15 @@ def warnings(run):
 
 def _some(count, what):
     return None if count is None else f"{count} {what}{'s' * (count != 1)}"
+
+
+def _run_rows(run):
+    """How it was run: what context.scalefs_bench says."""
+    left_out = ("warnings", "failures", "interrupted")
+    for key, value in run.settings.items():
+        if key not in left_out and value not in (None, [], False, ""):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else "yes" if value is True else str(value)
+            yield key.replace("_", " "), text
 
 
 def _machine_rows(env):
@@ -107,10 +121,12 @@ def _latency_rows(run):
 
 
 def _round_rows(run):
-    heading = ["workload", "target", "threads", "round", "operations", "s", "operations/s", "ns/operation", "CPU ns/operation"]
+    heading = ["workload", "target", "threads", "round", "operations", "s", "operations/s", "ns/operation", "CPU ns/operation",
+               "CPU ns/operation of servers"]
     return heading, [[entry["workload"], label_of(entry), str(entry["threads"]), str(entry["round"]), str(entry["iterations"]),
                       f"{entry['seconds']:.3g}", number_text(entry["items_per_second"]), f"{entry['real_time']:.4g}",
-                      f"{entry['cpu_time']:.4g}"] for entry in run.entries]
+                      f"{entry['cpu_time']:.4g}", f"{entry['server_cpu_time']:.4g}" if entry.get("server_cpu_time") else ""]
+                     for entry in run.entries]
 
 
 def _html_table(heading, rows, kind=""):
@@ -128,6 +144,8 @@ def html(run, figures):
     for figure in figures:
         parts.append(chart.draw(figure).source(figure.title))
     parts += ["<h2>The machine</h2>", _html_table(["what", ""], [list(row) for row in _machine_rows(run.env)], "text"),
+              "<details><summary>Settings of the run</summary>",
+              _html_table(["what", ""], [list(row) for row in _run_rows(run)], "text"), "</details>",
               "<details><summary>Latencies</summary><p>Medians of the rounds; the longest of all rounds.</p>",
               _html_table(*_latency_rows(run)), "</details>",
               "<details><summary>All rounds</summary>", _html_table(*_round_rows(run)), "</details>"]

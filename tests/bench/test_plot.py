@@ -195,9 +195,9 @@ class Axes(unittest.TestCase):
 class Report(unittest.TestCase):
     def test_warnings(self):
         run = small()
-        run.context["warnings"] = ["caches were warm"]
+        run.settings = {"warnings": ["caches were warm"], "failures": 3, "interrupted": True}
         text = "\n".join(report.warnings(run))
-        for words in ("caches were warm", "4 threads ran on 2 cores", "rows vary by more than 5 %", "has 2 cores"):
+        for words in ("Caches were warm", "3 repetitions failed", "was interrupted", "4 threads ran on 2 cores", "rows vary by more than 5 %", "has 2 cores"):
             self.assertIn(words, text)
 
     def test_page_needs_no_other_file(self):
