@@ -116,12 +116,13 @@ if(SCALEFS_TOOLS)
   endif()
 endif()
 
-# What a mount is measured against, not installed.
+# What a mount is measured against.
 if(SCALEFS_TOOLS AND SCALEFS_BENCH AND TARGET scalefs_fuse)
   add_executable(scalefs-null ${null_sources})
   target_link_libraries(scalefs-null PRIVATE scalefs_fuse)
   scalefs_use_precompiled(scalefs-null engine)
   scalefs_use_jemalloc(scalefs-null)
+  install(TARGETS scalefs-null RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scalefs COMPONENT bench)
 endif()
 
 foreach(section 5 8)
@@ -153,6 +154,23 @@ if(SCALEFS_BENCH)
   # The calls of scripts/speed_rows.py: one source, no library.
   add_executable(scalefs-calls ${CMAKE_SOURCE_DIR}/bench/calls_main.cc)
   target_link_libraries(scalefs-calls PRIVATE scalefs_base scalefs_flags)
+endif()
+
+if(SCALEFS_BENCH)
+  # bench/worker/: what scalefs-bench runs. A mount of it needs the daemon, which SCALEFS_TOOLS builds.
+  file(GLOB worker_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/worker/*.cc)
+  add_executable(scalefs-bench-worker ${worker_sources})
+  target_link_libraries(scalefs-bench-worker PRIVATE scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base scalefs_flags)
+  scalefs_use_precompiled(scalefs-bench-worker engine)
+  if(SCALEFS_COMPILE_TOGETHER OR SCALEFS_SANITIZE)
+    scalefs_compile_together(scalefs-bench-worker)
+  endif()
+  scalefs_use_jemalloc(scalefs-bench-worker)
+  install(TARGETS scalefs-bench-worker RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scalefs COMPONENT bench)
+  install(PROGRAMS ${CMAKE_SOURCE_DIR}/bench/scalefs-bench DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT bench)
+  file(GLOB bench_modules CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/scalefs_bench/*.py)
+  install(FILES ${bench_modules} DESTINATION ${CMAKE_INSTALL_DATADIR}/scalefs/scalefs_bench COMPONENT bench)
+  install(FILES ${CMAKE_SOURCE_DIR}/docs/man/scalefs-bench.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT bench)
 endif()
 
 # Everything but tests and benchmarks: what a compiler's analysis of the sources needs.

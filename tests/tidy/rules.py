@@ -211,6 +211,7 @@ def check_built(tree):
             if parts[0] == "bench":
                 built = folder == "bench" and name.endswith(("_bench.cc", "_main.cc"))
                 built = built or folder == "bench/structures" and name.endswith("_bench.cc")
+                built = built or folder == "bench/worker"
             if in_room and name.endswith("_test.cc"):
                 built = True
             if folder == "tests/fuzz" and name == "replay_main.cc":
