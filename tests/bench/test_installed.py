@@ -96,6 +96,7 @@ class Installed(unittest.TestCase):
           source {shlex.quote(os.path.join(completions, words[0]))}
           COMP_WORDS=({' '.join(map(shlex.quote, words))})
           COMP_CWORD={len(words) - 1}
+          COMP_LINE="${{COMP_WORDS[*]}}" COMP_POINT=${{#COMP_LINE}}
           _scalefs {shlex.quote(words[0])} {shlex.quote(words[-1])} {shlex.quote(words[-2])}
           printf '%s\\n' "${{COMPREPLY[@]}}"
         """
@@ -117,7 +118,12 @@ class Installed(unittest.TestCase):
                 (("fsck.scalefs", "--au"), ["--automatic"]),
                 (("scalefs-dump", "jo"), ["journal"]),
                 (("scalefs-dump", "inode", "di"), ["disk.img"]),
-                (("scalefs-image", "--v"), ["--version"])):
+                (("scalefs-image", "--v"), ["--version"]),
+                (("scalefs-bench", "com"), ["compare"]),
+                (("scalefs-bench", "compare", "--fa"), ["--fail-above"]),
+                (("scalefs-bench", "run", "--target", "engine,nul"),
+                 ["engine,null", "engine,null:io_uring", "engine,null:dev_fuse"]),
+                (("scalefs-bench", "run", "--workload", "DWS"), ["DWSL"])):
             with self.subTest(words=words):
                 self.assertEqual(self.complete(*words), wanted)
 
@@ -166,6 +172,13 @@ class Packages(unittest.TestCase):
         run(os.path.join(root, "usr", "sbin", "mkfs.scalefs"), "-q", image, "64M")
         self.assertIn("clean", run(os.path.join(root, "usr", "sbin", "fsck.scalefs"), "-n", image))
         self.assertIn("usage: scalefs", run(os.path.join(root, "usr", "bin", "scalefs"), "--help"))
+        run("dpkg-deb", "-x", self.files["scalefs-bench"], root)
+        results = os.path.join(self.folder, "results")
+        bench = os.path.join(root, "usr", "bin", "scalefs-bench")
+        run(bench, "run", "--target", "engine", "--workload", "MWCL", "--threads", "1", "--count", "100", "--repeat", "1", "-q",
+            "--out", results)
+        run(bench, "plot", results, "--no-png")
+        self.assertTrue(os.path.exists(os.path.join(results, "report.html")))
         self.assertEqual(os.readlink(os.path.join(root, "usr", "sbin", "mount.scalefs")), "../bin/scalefs")
         with open(os.path.join(root, "usr", "lib", "systemd", "system", "scalefs@.service"), encoding="utf-8") as file:
             self.assertIn("ExecStart=/usr/bin/scalefs ", file.read())
