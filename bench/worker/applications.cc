@@ -8,8 +8,6 @@
 namespace scalefs::bench {
 namespace {
 
-const char kZeros[1u << 16] = {};
-
 // Delivers messages as qmail does: into the spool, durable, renamed; then into a mailbox, durable, renamed, and the
 // mailbox's directory made durable.
 class Mail final : public Workload {
@@ -182,27 +180,21 @@ class Storm final : public Workload {
   uint64_t bytes_ = 0;
 };
 
-template <class W, Sharing sharing>
-std::unique_ptr<Workload> shared(Context& context) {
-  return std::make_unique<W>(context, sharing);
-}
-
-constexpr auto kLow = Sharing::low, kMedium = Sharing::medium;
 constexpr const char* kSmall = "create (with 1 KiB), read or removal of a file";
 
-constexpr WorkloadInfo kWorkloads[] = {
+constexpr WorkloadInfo kApplications[] = {
     {"mailbench", "application", kLow, "message delivered",
      {"message", "open", "write", "fsync", "rename", "read", "unlink"}, false, false, true,
      "spools a message of 1 KiB (write, fsync, rename), reads it, delivers it to a mailbox (write, fsync, rename, fsync of the "
      "directory) and takes it from the spool; spool and mailbox of its own",
-     shared<Mail, kLow>},
+     make_shared_workload<Mail, kLow>},
     {"mailbench-shared", "application", kMedium, "message delivered",
      {"message", "open", "write", "fsync", "rename", "read", "unlink"}, false, false, true,
-     "mailbench with one spool and one mailbox for all", shared<Mail, kMedium>},
+     "mailbench with one spool and one mailbox for all", make_shared_workload<Mail, kMedium>},
     {"smallfile", "application", kLow, kSmall, {"create", "read", "unlink", "fsync"}, false, false, false,
-     "rounds of creating, reading and removing --files files in 100 directories of its own", shared<Small, kLow>},
+     "rounds of creating, reading and removing --files files in 100 directories of its own", make_shared_workload<Small, kLow>},
     {"smallfile-shared", "application", kMedium, kSmall, {"create", "read", "unlink", "fsync"}, false, false, false,
-     "smallfile in 100 directories that all use", shared<Small, kMedium>},
+     "smallfile in 100 directories that all use", make_shared_workload<Small, kMedium>},
     {"largefile", "application", kLow, "transfer of 4 KiB", {"write", "read", "overwrite", "read_random", "fsync"}, false, false,
      false, "writes a file of --size bytes, makes it durable, reads it, overwrites and reads it at random places",
      make_workload<Large>},
@@ -212,6 +204,6 @@ constexpr WorkloadInfo kWorkloads[] = {
 
 }  // namespace
 
-std::span<const WorkloadInfo> application_workloads() { return kWorkloads; }
+std::span<const WorkloadInfo> application_workloads() { return kApplications; }
 
 }  // namespace scalefs::bench

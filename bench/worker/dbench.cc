@@ -202,7 +202,7 @@ class Dbench final : public Workload {
   uint64_t pass_ns_ = 0;
 };
 
-constexpr WorkloadInfo kWorkloads[] = {
+constexpr WorkloadInfo kDbench[] = {
     {"dbench", "application", Sharing::low, "operation of the load file",
      {"NTCreateX", "Close", "Rename", "Unlink", "Deltree", "Rmdir", "Mkdir", "Qpathinfo", "Qfileinfo", "Qfsinfo", "Sfileinfo",
       "Find", "WriteX", "ReadX", "LockX", "UnlockX", "Flush", "Sleep"},
@@ -212,6 +212,6 @@ constexpr WorkloadInfo kWorkloads[] = {
 
 }  // namespace
 
-std::span<const WorkloadInfo> dbench_workloads() { return kWorkloads; }
+std::span<const WorkloadInfo> dbench_workloads() { return kDbench; }
 
 }  // namespace scalefs::bench

@@ -118,11 +118,10 @@ std::unique_ptr<Workload> block(Context& context) {
   return std::make_unique<Block>(context, Block::Kind{sharing, write, sync, background_writes});
 }
 
-constexpr auto kLow = Sharing::low, kMedium = Sharing::medium, kHigh = Sharing::high;
 constexpr const char* kRead = "pread of 4 KiB";
 constexpr const char* kWrite = "pwrite of 4 KiB";
 
-constexpr WorkloadInfo kWorkloads[] = {
+constexpr WorkloadInfo kFxmarkData[] = {
     {"DRBL", "fxmark", kLow, kRead, {"pread"}, false, false, true, "reads the page of a file of its own",
      block<kLow, false, false, false>},
     {"DRBM", "fxmark", kMedium, kRead, {"pread"}, false, false, true,
@@ -150,6 +149,6 @@ constexpr WorkloadInfo kWorkloads[] = {
 
 }  // namespace
 
-std::span<const WorkloadInfo> fxmark_data_workloads() { return kWorkloads; }
+std::span<const WorkloadInfo> fxmark_data_workloads() { return kFxmarkData; }
 
 }  // namespace scalefs::bench

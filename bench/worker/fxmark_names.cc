@@ -258,43 +258,37 @@ class Move final : public Named {
   uint64_t next_ = 0, made_ = 0;
 };
 
-template <class W, Sharing sharing>
-std::unique_ptr<Workload> shared(Context& context) {
-  return std::make_unique<W>(context, sharing);
-}
-
-constexpr auto kLow = Sharing::low, kMedium = Sharing::medium, kHigh = Sharing::high;
 constexpr const char* kStat = "stat of a path of five names";
 constexpr const char* kEntry = "entry of a listing";
 constexpr const char* kListing = "64 entries";
 
-constexpr WorkloadInfo kWorkloads[] = {
-    {"MRPL", "fxmark", kLow, kStat, {"stat"}, false, false, true, "looks a path of its own up", shared<Resolve, kLow>},
+constexpr WorkloadInfo kFxmarkNames[] = {
+    {"MRPL", "fxmark", kLow, kStat, {"stat"}, false, false, true, "looks a path of its own up", make_shared_workload<Resolve, kLow>},
     {"MRPM", "fxmark", kMedium, kStat, {"stat"}, false, false, true,
-     "looks up a random path of a tree five deep, --branch wide (8)", shared<Resolve, kMedium>},
+     "looks up a random path of a tree five deep, --branch wide (8)", make_shared_workload<Resolve, kMedium>},
     {"MRPH", "fxmark", kHigh, kStat, {"stat"}, false, false, true, "looks up the same path of that tree as all others",
-     shared<Resolve, kHigh>},
+     make_shared_workload<Resolve, kHigh>},
     {"MRPM_bg", "fxmark", kMedium, kStat, {"stat", "background"}, true, false, true,
-     "MRPM, and one more worker creates and removes files in the tree", shared<Resolve, kMedium>},
+     "MRPM, and one more worker creates and removes files in the tree", make_shared_workload<Resolve, kMedium>},
     {"MRDL", "fxmark", kLow, kEntry, {kListing}, false, false, true,
      "lists a directory of its own with --files files, again and again (FxMark: of as many files as can be made in the time)",
-     shared<List, kLow>},
+     make_shared_workload<List, kLow>},
     {"MRDM", "fxmark", kMedium, kEntry, {kListing}, false, false, true, "lists one directory with --files files that all list",
-     shared<List, kMedium>},
+     make_shared_workload<List, kMedium>},
     {"MRDL_bg", "fxmark", kLow, kEntry, {kListing, "background"}, true, false, false,
-     "MRDL, and one more worker removes and creates files of those directories", shared<List, kLow>},
+     "MRDL, and one more worker removes and creates files of those directories", make_shared_workload<List, kLow>},
     {"MRDM_bg", "fxmark", kMedium, kEntry, {kListing, "background"}, true, false, false,
-     "MRDM, and one more worker removes and creates files of that directory", shared<List, kMedium>},
+     "MRDM, and one more worker removes and creates files of that directory", make_shared_workload<List, kMedium>},
     {"MWCL", "fxmark", kLow, "create of an empty file (open and close)", {"create"}, false, false, true,
-     "creates files in a directory of its own, which is emptied, untimed, at 100 times --files", shared<Create, kLow>},
+     "creates files in a directory of its own, which is emptied, untimed, at 100 times --files", make_shared_workload<Create, kLow>},
     {"MWCM", "fxmark", kMedium, "create of a file of 4 KiB (open, write, close)", {"create"}, false, false, true,
      "creates files with a page each in the directory that all use, emptied, untimed, at --size bytes of each worker",
-     shared<Create, kMedium>},
+     make_shared_workload<Create, kMedium>},
     {"MWUL", "fxmark", kLow, "unlink of an empty file", {"unlink"}, false, true, true,
      "removes files of a directory of its own; they are made anew, untimed, 10 times --files (FxMark fills the disk)",
-     shared<Unlink, kLow>},
+     make_shared_workload<Unlink, kLow>},
     {"MWUM", "fxmark", kMedium, "unlink of an empty file", {"unlink"}, false, true, true,
-     "removes files of its own from the directory that all use", shared<Unlink, kMedium>},
+     "removes files of its own from the directory that all use", make_shared_workload<Unlink, kMedium>},
     {"MWRL", "fxmark", kLow, "rename within a directory", {"rename"}, false, false, true,
      "renames a file in a directory of its own", make_workload<Rename>},
     {"MWRM", "fxmark", kMedium, "rename into another directory", {"rename"}, false, true, true,
@@ -303,6 +297,6 @@ constexpr WorkloadInfo kWorkloads[] = {
 
 }  // namespace
 
-std::span<const WorkloadInfo> fxmark_name_workloads() { return kWorkloads; }
+std::span<const WorkloadInfo> fxmark_name_workloads() { return kFxmarkNames; }
 
 }  // namespace scalefs::bench

@@ -6,8 +6,6 @@
 namespace scalefs::bench {
 namespace {
 
-const char kZeros[1u << 18] = {};
-
 // A tree of directories, `--files` files in its leaves and inner directories: phases of creating, looking at and removing.
 class MdTest final : public Workload {
  public:
@@ -178,7 +176,7 @@ class Git final : public Workload {
   std::vector<std::string> paths_, objects_;
 };
 
-constexpr WorkloadInfo kWorkloads[] = {
+constexpr WorkloadInfo kTrees[] = {
     {"mdtest", "tree", Sharing::low, "call on a file or directory of a tree",
      {"mkdir", "create", "stat_dir", "stat", "unlink", "rmdir"}, false, false, true,
      "makes 110 directories, two deep, and --files files in a tree of its own, looks at all, and removes them, again and again",
@@ -193,6 +191,6 @@ constexpr WorkloadInfo kWorkloads[] = {
 
 }  // namespace
 
-std::span<const WorkloadInfo> tree_workloads() { return kWorkloads; }
+std::span<const WorkloadInfo> tree_workloads() { return kTrees; }
 
 }  // namespace scalefs::bench

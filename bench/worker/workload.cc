@@ -18,10 +18,9 @@ void Workload::make_folder(const std::string& path) {
 }
 
 void Workload::make_file(const std::string& path, uint64_t bytes) {
-  static const char zeros[1u << 16] = {};
   const int fd = open(path, O_CREAT | O_RDWR);
   for (uint64_t left = bytes; left > 0;) {
-    left -= static_cast<uint64_t>(need(files_.write(fd, zeros, std::min<uint64_t>(left, sizeof(zeros))), "write", path));
+    left -= static_cast<uint64_t>(need(files_.write(fd, kZeros, std::min<uint64_t>(left, sizeof(kZeros))), "write", path));
   }
   close(fd);
 }

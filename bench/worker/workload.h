@@ -17,6 +17,7 @@ namespace scalefs::bench {
 
 inline constexpr size_t kPageBytes = 4096;
 inline constexpr size_t kKindsMax = 24;
+inline constexpr char kZeros[1u << 18] = {};  // what is written
 
 struct DbenchLoad;
 
@@ -121,6 +122,7 @@ class Workload {
 
 // How many workers share what.
 enum class Sharing : uint8_t { low, medium, high };
+inline constexpr auto kLow = Sharing::low, kMedium = Sharing::medium, kHigh = Sharing::high;
 
 struct WorkloadInfo {
   const char* name;
@@ -145,6 +147,10 @@ std::vector<const WorkloadInfo*> all_workloads();
 template <class W>
 std::unique_ptr<Workload> make_workload(Context& context) {
   return std::make_unique<W>(context);
+}
+template <class W, Sharing sharing>
+std::unique_ptr<Workload> make_shared_workload(Context& context) {
+  return std::make_unique<W>(context, sharing);
 }
 
 // A name made of a stem and a number, without allocating: for the loops that are timed.
