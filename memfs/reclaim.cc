@@ -51,15 +51,15 @@ bool Reclaimer::round_locked(MemFs::Impl& impl) {
   if (std::any_of(reviews_.begin(), reviews_.end(), is_ripe)) {
     impl.deltas.flush_all();
     bool room = true;
-    size_t kept = 0;
+    size_t left = 0;
     for (Review review : reviews_) {
       const End end = room && is_ripe(review) ? finish_review(impl, *review.mnode) : End::no_room;
       if (end == End::done) continue;
       if (end == End::revived) review.since = now;
       if (is_ripe(review)) room = false;
-      reviews_[kept++] = review;
+      reviews_[left++] = review;
     }
-    reviews_.erase(reviews_.begin() + static_cast<ptrdiff_t>(kept), reviews_.end());
+    reviews_.erase(reviews_.begin() + static_cast<ptrdiff_t>(left), reviews_.end());
   }
   return !reviews_.empty();
 }
