@@ -1,4 +1,4 @@
-"""Locks: flock, fcntl of processes and of open files, between descriptors and between processes."""
+"""Locks: flock, fcntl of processes and of open files, between descriptors and between processes; leases."""
 
 import errno
 import fcntl
@@ -13,6 +13,21 @@ from group import Group, main
 
 F_OFD_SETLK, F_OFD_GETLK, F_RDLCK, F_WRLCK, F_UNLCK = 37, 36, 0, 1, 2
 LOCK = struct.Struct('hhqqi4x')
+# Opens or truncates, and says so; who is told `nonblock` does not wait.
+OPENER = '''
+import os, sys
+what, path = sys.argv[1:]
+flags = {'read': os.O_RDONLY, 'write': os.O_WRONLY, 'path': os.O_PATH}
+try:
+    if what == 'truncate':
+        os.truncate(path, 1)
+    else:
+        how, _, more = what.partition(',')
+        os.open(path, flags[how] | (os.O_NONBLOCK if more == 'nonblock' else 0))
+    print(0)
+except OSError as error:
+    print(error.errno)
+'''
 OTHER = '''
 import fcntl, os, struct, sys
 lock = struct.Struct('hhqqi4x')
@@ -232,6 +247,107 @@ class Locks(Group):
         fd = self.open()
         fcntl.flock(fd, fcntl.LOCK_EX)
         self.check(other.ask('set', F_WRLCK, 0, 0), '0')
+
+    def lease(self, fd, kind):
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, kind)
+
+    def opener(self, what):
+        process = subprocess.Popen([sys.executable, '-c', OPENER, what, self.path], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def answer_of(self, process):
+        return int(process.communicate(timeout=60)[0])
+
+    def test_a_lease_is_told_and_given_back(self):
+        reading = self.open(os.O_RDONLY)
+        self.check(fcntl.fcntl(reading, fcntl.F_GETLEASE), F_UNLCK)
+        for kind in (F_RDLCK, F_WRLCK, F_RDLCK, F_UNLCK):
+            self.lease(reading, kind)
+            self.check(fcntl.fcntl(reading, fcntl.F_GETLEASE), kind)
+
+    def test_who_gets_a_lease(self):
+        # What is open, the lease that is asked for of the first, the answer.
+        for open_as, kind, expected in (((os.O_RDONLY,), F_RDLCK, 0), ((os.O_RDONLY,), F_WRLCK, 0), ((os.O_RDWR,), F_WRLCK, 0),
+                                        ((os.O_WRONLY,), F_WRLCK, 0), ((os.O_RDWR,), F_RDLCK, errno.EAGAIN),
+                                        ((os.O_RDONLY, os.O_RDONLY), F_RDLCK, 0),
+                                        ((os.O_RDONLY, os.O_RDONLY), F_WRLCK, errno.EAGAIN),
+                                        ((os.O_RDONLY, os.O_RDWR), F_RDLCK, errno.EAGAIN),
+                                        ((os.O_RDONLY,), 9, errno.EINVAL)):
+            fds = [os.open(self.path, flags) for flags in open_as]
+            try:
+                self.lease(fds[0], kind)
+                found = 0
+            except OSError as error:
+                found = error.errno
+            self.check(found, expected, f'{open_as} {kind}')
+            for fd in fds:
+                os.close(fd)
+        os.mkdir(self.top / 'd')
+        self.check_errno(errno.EINVAL, self.lease, self.open(os.O_RDONLY, self.top / 'd'), F_RDLCK)
+        os.mkfifo(self.top / 'p')
+        self.check_errno(errno.EINVAL, self.lease, self.open(os.O_RDWR, self.top / 'p'), F_WRLCK)
+        fd = self.open(os.O_RDONLY)
+        os.seteuid(61001)
+        try:
+            self.check_errno(errno.EACCES, self.lease, fd, F_RDLCK)
+            os.seteuid(0)
+            os.chown(self.path, 61001, 61001)
+            os.seteuid(61001)
+            self.lease(fd, F_RDLCK)
+        finally:
+            os.seteuid(0)
+
+    def test_a_lease_is_asked_back(self):
+        told = []
+        before = signal.signal(signal.SIGIO, lambda *_: told.append(1))
+        self.addCleanup(signal.signal, signal.SIGIO, before)
+        # The lease, who comes, whether it is in its way, and what remains behind it if the holder gives up no more than it must.
+        for kind, comes, breaks, remains in ((F_RDLCK, 'read', False, F_RDLCK), (F_RDLCK, 'path', False, F_RDLCK),
+                                             (F_RDLCK, 'write', True, F_UNLCK), (F_RDLCK, 'truncate', True, F_UNLCK),
+                                             (F_WRLCK, 'read', True, F_RDLCK), (F_WRLCK, 'write', True, F_UNLCK),
+                                             (F_WRLCK, 'truncate', True, F_UNLCK), (F_WRLCK, 'path', False, F_WRLCK)):
+            what = f'{kind} {comes}'
+            fd = os.open(self.path, os.O_RDONLY)
+            self.lease(fd, kind)
+            told.clear()
+            process = self.opener(comes)
+            if breaks:
+                deadline = time.monotonic() + 60
+                while not told and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                self.check(len(told), 1, what)
+                self.check(process.poll(), None, what)
+                self.check(fcntl.fcntl(fd, fcntl.F_GETLEASE), remains, what)  # what it is to become
+                self.lease(fd, remains)
+            self.check(self.answer_of(process), 0, what)
+            self.check(fcntl.fcntl(fd, fcntl.F_GETLEASE), remains, what)
+            self.check(bool(told), breaks, what)
+            os.close(fd)
+
+    def test_who_does_not_wait_for_a_lease(self):
+        self.addCleanup(signal.signal, signal.SIGIO, signal.signal(signal.SIGIO, signal.SIG_IGN))
+        fd = self.open(os.O_RDONLY)
+        self.lease(fd, F_WRLCK)
+        self.check(self.answer_of(self.opener('read,nonblock')), errno.EAGAIN)
+        self.lease(fd, F_RDLCK)
+        self.check(self.answer_of(self.opener('write,nonblock')), errno.EAGAIN)
+        self.check(self.answer_of(self.opener('read,nonblock')), 0)
+        self.lease(fd, F_UNLCK)
+        self.check(self.answer_of(self.opener('write,nonblock')), 0)
+
+    def test_a_lease_ends_with_its_open_file(self):
+        self.addCleanup(signal.signal, signal.SIGIO, signal.signal(signal.SIGIO, signal.SIG_IGN))
+        fd = os.open(self.path, os.O_RDONLY)
+        self.lease(fd, F_WRLCK)
+        twin = os.dup(fd)
+        self.check(fcntl.fcntl(twin, fcntl.F_GETLEASE), F_WRLCK)
+        process = self.opener('write')
+        os.close(fd)
+        os.close(twin)
+        self.check(self.answer_of(process), 0)
 
     def test_locks_say_nothing_about_data(self):
         other = self.other()

@@ -9,6 +9,7 @@ import time
 
 from group import Group, main
 import cases
+import handles
 import mount
 from verbs import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
 import view
@@ -176,6 +177,108 @@ class Objects(Group):
             self.check_errno(errno.EIO, os.pwrite, fd, b'y', 0)
             self.check_errno(errno.EIO, os.fsync, fd)
             os.close(fd)
+
+    def opened(self, handle, flags=os.O_RDONLY):
+        root = os.open(self.top, os.O_RDONLY)
+        try:
+            fd = handles.open_handle(root, handle, flags)
+        finally:
+            os.close(root)
+        self.addCleanup(os.close, fd)
+        return fd
+
+    def test_a_handle_opens_the_object(self):
+        path = self.file('f', b'content')
+        os.mkdir(self.top / 'd')
+        os.symlink('f', self.top / 'l')
+        os.mkfifo(self.top / 'p')
+        for name, flags in (('f', os.O_RDWR), ('d', os.O_RDONLY | os.O_DIRECTORY), ('l', os.O_PATH), ('p', os.O_PATH), ('f', os.O_PATH)):
+            handle = handles.handle_of(self.top / name)
+            self.check(len(handle), handles.HEAD.size + handles.room_of(self.top / name))
+            self.check(handles.handle_of(self.top / name), handle)
+            found, expected = os.fstat(self.opened(handle, flags)), os.lstat(self.top / name)
+            self.check((found.st_dev, found.st_ino, found.st_mode), (expected.st_dev, expected.st_ino, expected.st_mode))
+        handle = handles.handle_of(path)
+        self.check(handles.handle_of(self.top / 'l', handles.AT_SYMLINK_FOLLOW), handle)
+        self.check(handles.handle_of(self.opened(handle), handles.AT_EMPTY_PATH), handle)
+        self.check(len({handles.handle_of(self.top / name) for name in 'fdlp'}), 4)
+        fd = self.opened(handle, os.O_RDWR)
+        self.check(os.pread(fd, 100, 0), b'content')
+        self.check(os.pwrite(fd, b'C', 0), 1)
+        self.check(path.read_bytes(), b'Content')
+        self.check(os.read(self.opened(handle, os.O_RDWR | os.O_APPEND), 1), b'C')
+
+    def test_a_handle_follows_its_object(self):
+        path = self.file('f', b'content')
+        handle = handles.handle_of(path)
+        os.mkdir(self.top / 'd')
+        os.link(path, self.top / 'd' / 'other')
+        os.rename(path, self.top / 'd' / 'g')
+        path.write_bytes(b'another')
+        self.check(os.read(self.opened(handle), 100), b'content')
+        self.check_true(handles.handle_of(path) != handle)
+        os.unlink(self.top / 'd' / 'g')
+        self.check(os.read(self.opened(handle), 100), b'content')
+        self.check(handles.handle_of(self.top / 'd' / 'other'), handle)
+        folder = handles.handle_of(self.top / 'd')
+        os.rename(self.top / 'd', self.top / 'e')
+        fd = self.opened(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.check(os.listdir(fd), ['other'])
+        self.check(os.readlink(f'/proc/self/fd/{fd}'), str(self.top / 'e'))
+
+    def test_a_handle_of_what_is_gone_is_stale(self):
+        for i in range(20):
+            path = self.file('f', b'%d' % i)
+            handle = handles.handle_of(path)
+            path.unlink()
+            self.check_errno(errno.ESTALE, self.opened, handle)
+            for j in range(5):  # whoever gets its place is not taken for it
+                self.file(f'{i}.{j}')
+            self.check_errno(errno.ESTALE, self.opened, handle)
+        os.mkdir(self.top / 'd')
+        handle = handles.handle_of(self.top / 'd')
+        os.rmdir(self.top / 'd')
+        self.check_errno(errno.ESTALE, self.opened, handle)
+
+    def test_what_is_no_handle(self):
+        handle = handles.handle_of(self.file())
+        size, kind = handles.HEAD.unpack_from(handle)
+        body = handle[handles.HEAD.size:]
+        for wrong, code in ((handles.HEAD.pack(0, kind), errno.EINVAL),
+                            (handles.HEAD.pack(handles.BYTES_MAX + 1, kind) + bytes(handles.BYTES_MAX + 1), errno.EINVAL),
+                            (handles.HEAD.pack(size, 0x70) + body, errno.ESTALE),
+                            (handles.HEAD.pack(size, kind) + bytes(size), errno.ESTALE),
+                            (handles.HEAD.pack(size, kind) + b'\xfe' * size, errno.ESTALE)):
+            self.check_errno(code, self.opened, wrong)
+        self.check_errno(errno.ENOENT, handles.handle_of, self.top / 'none')
+        self.check_errno(errno.EINVAL, handles.handle_of, self.top / 'f', 0x4000_0000)
+        self.check_errno(errno.EINVAL, handles.handle_of, self.top / 'f', 0, handles.BYTES_MAX + 1)
+        os.seteuid(61001)
+        try:
+            self.check_errno(errno.EPERM, handles.open_handle, handles.AT_FDCWD, handle)
+        finally:
+            os.seteuid(0)
+
+    def test_a_handle_does_not_outlive_the_mount(self):
+        if self.kind != 'scalefs':
+            self.skipTest('a difference of ours')
+        holder = mount.MountTest()
+        holder.setUp()
+        try:
+            volume = holder.volume('64M').mount()
+            (volume.path / 'f').write_text('content')
+            handle = handles.handle_of(volume.path / 'f')
+            volume.remount()
+            root = os.open(volume.path, os.O_RDONLY)
+            try:
+                self.check_errno(errno.ESTALE, handles.open_handle, root, handle)
+                self.check((volume.path / 'f').read_text(), 'content')
+                self.check(handles.handle_of(volume.path / 'f'), handle)
+                os.close(handles.open_handle(root, handle))  # the kernel knows it by now
+            finally:
+                os.close(root)
+        finally:
+            holder.doCleanups()
 
     def test_other_mounts_are_other_file_systems(self):
         path = self.file()

@@ -374,5 +374,23 @@ TEST_F(LoadTest, ReplacingRenamesWriteBackFirst) {
   (void)b;
 }
 
+// More names than anybody makes one by one.
+TEST_F(LoadTest, AFileHasNoMoreNamesThanItsCountHolds) {
+  const MnodeNo f = file(kRootMnode, "f");
+  remount();
+  disk_.spoil_child = [](Result<LoadedObject>& found) {
+    if (found.ok()) found->attr.nlink = kLinksMax - 1;
+  };
+  ASSERT_EQ(fs().lookup(kRootMnode, "f").code(), 0);
+  EXPECT_EQ(code(fs().link(f, kRootMnode, "g")), 0);
+  EXPECT_EQ(fs().getattr(f)->nlink, kLinksMax);
+  EXPECT_EQ(code(fs().link(f, kRootMnode, "h")), EMLINK);
+  EXPECT_EQ(look(kRootMnode, "h"), ENOENT);
+  EXPECT_EQ(fs().getattr(f)->nlink, kLinksMax);
+  EXPECT_EQ(fs().unlink(kRootMnode, "g").code(), 0);
+  EXPECT_EQ(code(fs().link(f, kRootMnode, "h")), 0);
+  fs().forget(f, 1);
+}
+
 }  // namespace
 }  // namespace scalefs::memfs
