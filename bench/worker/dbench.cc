@@ -57,7 +57,7 @@ class Dbench final : public Workload {
       case DbenchCall::Rename: return rename(name, names_[op_->target]);
       case DbenchCall::Unlink: return remove("Unlink", name, true);
       case DbenchCall::Rmdir: return remove("Rmdir", name, false);
-      case DbenchCall::Deltree: return files_.remove_tree(name, false);
+      case DbenchCall::Deltree: return delete_files(name);
       case DbenchCall::Mkdir:
         resolve(name);
         return void(files_.mkdir(name.c_str(), 0777));
@@ -140,6 +140,21 @@ class Dbench final : public Workload {
     const int result = file ? files_.unlink(name.c_str()) : files_.rmdir(name.c_str());
     if ((result == 0) != op_->succeeds) differs(call, result);
     sync_folder_of(name);
+  }
+  // As dbench does it, directories stay.
+  void delete_files(const std::string& folder) {
+    if (files_.open_listing(folder.c_str()) != 0) return;
+    std::vector<std::string> found;
+    while (const char* entry = files_.next_entry()) {
+      if (std::strcmp(entry, ".") != 0 && std::strcmp(entry, "..") != 0) found.push_back(folder + "/" + entry);
+    }
+    files_.close_listing();
+    for (const std::string& name : found) {
+      FileStatus status;
+      if (files_.stat(name.c_str(), &status) != 0) continue;
+      if (status.directory) delete_files(name);
+      if (!status.directory) (void)files_.unlink(name.c_str());
+    }
   }
   void sync_folder_of(const std::string& name) {
     if (!context_.settings.sync_dir) return;
