@@ -35,7 +35,6 @@ class Disk:
     def __init__(self, work, root, size):
         self.work, self.root, self.size = work, root, size
         self._path = None
-        self._points = 0
 
     def path(self):
         if self._path is None:
@@ -48,10 +47,9 @@ class Disk:
             self._path = path
         return self._path
 
-    def mountpoint(self):
-        self._points += 1
-        path = os.path.join(self.root, f"mnt{self._points}")
-        os.mkdir(path)
+    def mountpoint(self, name="mount"):
+        path = os.path.join(self.root, name)
+        os.makedirs(path, exist_ok=True)
         return path
 
     @contextlib.contextmanager
@@ -305,7 +303,7 @@ class Peer(Target):
             else:
                 self._make(programs, disk)
             if self.uses_loop:
-                below = disk.mountpoint() if self.kind == "bindfs" else point
+                below = disk.mountpoint("below") if self.kind == "bindfs" else point
                 device = stack.enter_context(disk.loop())
                 kind = "ext4" if self.kind == "bindfs" else self.kind
                 stack.enter_context(_mounted(below, "mount", "-t", kind, device))
