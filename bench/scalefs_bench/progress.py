@@ -6,6 +6,7 @@ import sys
 import time
 
 _BAR = 24
+_NAME_LEAST = len("p99, first kind")
 
 
 def duration(seconds):
@@ -43,15 +44,15 @@ class Progress:
         self._total, self._expected, self._quiet = total, expected, quiet
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty() and not quiet
-        self._begin = time.monotonic()
+        self._begin = self._latest = time.monotonic()
         self._done = 0
         self._shown = 0
         self._now = ""
 
     def _left(self):
-        spent = time.monotonic() - self._begin
-        each = spent / self._done if self._done else self._expected
-        return max(0.0, each * self._total - spent)
+        each = (self._latest - self._begin) / self._done if self._done else self._expected
+        now = min(each, time.monotonic() - self._latest)
+        return each * (self._total - self._done) - now
 
     def begin(self, what):
         self._now = what
@@ -70,6 +71,7 @@ class Progress:
 
     def end(self, outcome):
         self._done += 1
+        self._latest = time.monotonic()
         if not self._quiet and not self._terminal:
             print(f"{self._done}/{self._total} {self._now}: {outcome}", file=self._stream, flush=True)
 
@@ -96,7 +98,7 @@ def _main_latency(entry, key):
 
 
 def _lines(groups, names, threads, labels, cell, head):
-    wide = max([len(name) for name, _ in names] + [8])
+    wide = max([len(name) for name, _ in names] + [_NAME_LEAST])
     yield f"{head:<{wide}} {'threads':>7}  " + "  ".join(f"{label:>{max(8, len(label))}}" for label in labels)
     for name, _ in names:
         for count in threads:
@@ -116,7 +118,7 @@ def table(entries, width=None):
     names = list(dict.fromkeys((entry["workload"], entry["unit"]) for entry in entries))
     threads = sorted({entry["threads"] for entry in entries})
     labels = list(dict.fromkeys(entry["target"] for entry in entries))
-    wide = max([len(name) for name, _ in names] + [8]) + 10
+    wide = max([len(name) for name, _ in names] + [_NAME_LEAST]) + 10
     pieces, piece, used = [], [], wide
     for label in labels:
         need = max(8, len(label)) + 2
@@ -133,6 +135,6 @@ def table(entries, width=None):
         lines.append("")
     for piece in pieces:
         lines += _lines(groups, names, threads, piece,
-                        lambda found: time_of(_median([_main_latency(entry, "p99_ns") for entry in found])), "p99")
+                        lambda found: time_of(_median([_main_latency(entry, "p99_ns") for entry in found])), "p99, first kind")
         lines.append("")
     return "\n".join(lines[:-1])

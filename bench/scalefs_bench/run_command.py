@@ -20,9 +20,11 @@ made is gone afterwards, also after Ctrl-C or a kill.
 """
 LOAD_FILE = "/usr/share/dbench/client.txt"
 SYNCS = {"open": "sync_open", "dir": "sync_dir", "fsync": "fsync"}
-_SHORT = {"seconds": 0.5, "warmup": 0.1, "repeat": 3, "size": 16 << 20, "image_size": 512 << 20, "branch": 4}
-_LONG = {"seconds": 5.0, "warmup": 1.0, "repeat": 5, "size": 64 << 20, "image_size": 2 << 30, "branch": 8}
+_SHORT = {"warmup": 0.1, "repeat": 3, "size": 16 << 20, "image_size": 512 << 20, "branch": 4}
+_LONG = {"warmup": 1.0, "repeat": 5, "size": 64 << 20, "image_size": 2 << 30, "branch": 8}
 _SHORT_TARGETS = "engine,scalefs,null,peers"
+_SHORT_SECONDS = 400  # that a short suite takes, about, where more threads or targets would make it longer
+_OVERHEAD_SECONDS = 0.2  # of a repetition: it mounts, prepares, and unmounts
 _GRACE_SECONDS = 60
 
 
@@ -84,7 +86,7 @@ def add_parser(subparsers):
     add("--warmup", metavar="S", type=_amount, help="before that, not counted (1)")
     add("--repeat", metavar="R", type=_whole, help="rounds: in each all targets take their turn (5)")
     add("--short", action="store_true",
-        help="a suite of some minutes: half a second each, three rounds, fewer workloads, and targets " + _SHORT_TARGETS)
+        help="a suite of some minutes: at most half a second each, three rounds, fewer workloads, and targets " + _SHORT_TARGETS)
     add("--size", metavar="BYTES", type=_size, help="of files, of each worker, at the most (64M)")
     add("--files", metavar="N", type=_whole, default=1000, help="of a directory, tree or mailbox (1000)")
     add("--branch", metavar="N", type=_whole, help="of the tree that MRPM and MRPH look up (8)")
@@ -122,7 +124,8 @@ def _complete(args):
         raise _Usage("--image-size: at least 64M")
     if args.threads is None:
         cpus = len(os.sched_getaffinity(0))
-        args.threads = sorted({1 << power for power in range(11) if 1 << power < cpus} | {cpus})
+        powers = {1 << power for power in range(11) if 1 << power < cpus}
+        args.threads = sorted(({1, round(cpus ** 0.5)} if args.short else powers) | {cpus})
     if os.path.exists(args.out) and not os.path.isdir(args.out):
         raise _Usage(f"--out {args.out}: is no directory")
     if args.dir_for_images and not os.path.isdir(args.dir_for_images):
@@ -263,6 +266,9 @@ class _Run:
             plan = list(self._plan(usable))
             if not plan:
                 raise Absent("none of these workloads can be run on a target that stores nothing")
+            if args.seconds is None:
+                each = _SHORT_SECONDS / len(plan) - args.warmup - _OVERHEAD_SECONDS
+                args.seconds = round(min(0.5, max(0.1, each)), 2) if args.short else 5.0
             self.bar = progress.Progress(len(plan), (args.seconds if not args.count else 1) + args.warmup + 0.5, args.quiet)
             watch = env.Watch()
             try:

@@ -183,8 +183,10 @@ class Directory(Target):
 
 
 def _need_fuse():
+    if not os.path.exists("/dev/fuse"):
+        raise Absent("there is no /dev/fuse; modprobe fuse makes it")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise Absent("/dev/fuse cannot be opened; modprobe fuse makes it")
+        raise Absent("this user may not open /dev/fuse")
 
 
 def _need_rings(transport):
