@@ -2,17 +2,16 @@
 // or says why it does not; a volume that recovers is sound, and recovering again finds nothing to do.
 #include "diskfs/batch_scan.h"
 #include "diskfs/recovery.h"
-#include "tests/fuzz/support/fuzzing.h"
-#include "tests/fuzz/support/image_input.h"
+#include "tests/fuzz/support/image_target.h"
 #include "tests/support/disk_history.h"
 
 using namespace scalefs;
 using namespace scalefs::diskfs;
 using namespace scalefs::fuzz;
 
-namespace {
+const std::vector<PlaceKind> scalefs::fuzz::kKinds{PlaceKind::superblock, PlaceKind::journal};
 
-const std::vector<PlaceKind> kKinds{PlaceKind::superblock, PlaceKind::journal};
+namespace {
 
 // Owners of inodes that the base image does not have.
 class StrangeOwner final : public BatchScanner {
@@ -36,14 +35,9 @@ void require_chain(const Superblock& sb, const RecoveredJournal& journal) {
 
 }  // namespace
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t size_max,
-                                          unsigned seed) {
-  return mutate_input(data, size, size_max, seed, kKinds);
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   silence_log();
-  const auto device = build_image(decode_input(bytes_of(data, size)), kKinds);
+  const auto device = image_of(data, size);
   std::string why;
   const auto sb = read_newest_superblock(*device, &why);
   if (!sb.ok()) return 0;

@@ -5,16 +5,15 @@
 #include <cstring>
 
 #include "base/aligned_buffer.h"
-#include "tests/fuzz/support/fuzzing.h"
-#include "tests/fuzz/support/image_input.h"
+#include "tests/fuzz/support/image_target.h"
 
 using namespace scalefs;
 using namespace scalefs::diskfs;
 using namespace scalefs::fuzz;
 
-namespace {
+const std::vector<PlaceKind> scalefs::fuzz::kKinds{PlaceKind::superblock};
 
-const std::vector<PlaceKind> kKinds{PlaceKind::superblock};
+namespace {
 
 // What a decoder took is what an encoder writes, but for reserved bytes, which readers ignore.
 void require_encoding(BlockDevice& device, const SuperblockCopy& copy) {
@@ -32,14 +31,9 @@ void require_encoding(BlockDevice& device, const SuperblockCopy& copy) {
 
 }  // namespace
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t size_max,
-                                          unsigned seed) {
-  return mutate_input(data, size, size_max, seed, kKinds);
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   silence_log();
-  const auto device = build_image(decode_input(bytes_of(data, size)), kKinds);
+  const auto device = image_of(data, size);
   const SuperblockScan scan = scan_superblocks(*device);
   for (const SuperblockCopy& copy : scan.copies) {
     if (copy.error == 0) {

@@ -5,17 +5,17 @@
 #include "diskfs/check/repair.h"
 #include "diskfs/check/scrub.h"
 #include "diskfs/stand_in.h"
-#include "tests/fuzz/support/fuzzing.h"
-#include "tests/fuzz/support/image_input.h"
+#include "tests/fuzz/support/image_target.h"
 #include "tests/fuzz/support/volume_walk.h"
 
 using namespace scalefs;
 using namespace scalefs::fuzz;
 
-namespace {
+const std::vector<PlaceKind> scalefs::fuzz::kKinds{
+    PlaceKind::superblock, PlaceKind::table, PlaceKind::map, PlaceKind::node, PlaceKind::journal,
+    PlaceKind::data};
 
-const std::vector<PlaceKind> kKinds{PlaceKind::superblock, PlaceKind::table,   PlaceKind::map,
-                                    PlaceKind::node,       PlaceKind::journal, PlaceKind::data};
+namespace {
 
 std::string texts_of(const diskfs::Findings& findings) {
   std::string text;
@@ -71,14 +71,9 @@ void repair_it(diskfs::BlockDevice& device, const diskfs::CheckReport& before) {
 
 }  // namespace
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t size_max,
-                                          unsigned seed) {
-  return mutate_input(data, size, size_max, seed, kKinds);
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   silence_log();
-  const auto device = build_image(decode_input(bytes_of(data, size)), kKinds);
+  const auto device = image_of(data, size);
   const auto report = check(*device);
   if (!report.ok()) return 0;
   if (canary_wanted() && report->findings.count(diskfs::Code::item_decode) != 0) canary_found();

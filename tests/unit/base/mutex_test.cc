@@ -77,8 +77,9 @@ template <class Lock>
 bool others_can_lock(Lock& lock) {
   bool could = false;
   std::thread([&] {
-    could = lock.try_lock();
-    if (could) lock.unlock();
+    if (!lock.try_lock()) return;
+    could = true;
+    lock.unlock();
   }).join();
   return could;
 }
