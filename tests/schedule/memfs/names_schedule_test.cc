@@ -11,6 +11,7 @@
 #include "base/core.h"
 #include "base/schedule.h"
 #include "tests/schedule/memfs/worlds.h"
+#include "tests/support/equal_hashes.h"
 #include "tests/support/fake_names.h"
 #include "tests/support/skewed_cores.h"
 
@@ -58,7 +59,8 @@ bool explained(const std::vector<Call>& calls, uint64_t done, uint64_t value) {
 
 class Register {
  public:
-  explicit Register(bool stale) : fs_(memory_fs()), stale_(stale) {}
+  explicit Register(bool stale, bool equal_hashes = false)
+      : fs_(memory_fs()), stale_(stale), equal_hashes_(equal_hashes) {}
   std::string run(uint64_t seed) {
     std::vector<std::function<void()>> bodies;
     for (int t = 0; t < 3; ++t) bodies.emplace_back([this] { work(); });
@@ -77,7 +79,8 @@ class Register {
   void work() {
     for (int i = 0; i < 6; ++i) {
       const size_t which = choose(kNames);
-      const std::string name = "name" + std::to_string(which);
+      const std::string name = equal_hashes_ ? std::string(testing::kEqualHashes[0][which])
+                                             : "name" + std::to_string(which);
       Call call{static_cast<Call::Kind>(choose(3)), ++now_, 0, 0};
       if (call.kind == Call::create) {
         const auto made = fs_->create(kRootMnode, name, 0600, true, kCaller);
@@ -98,6 +101,7 @@ class Register {
   static constexpr size_t kNames = 2;
   std::unique_ptr<MemFs> fs_;
   const bool stale_;  // a canary: lookups answer what they found once
+  const bool equal_hashes_;
   uint64_t now_ = 0;
   uint64_t seen_[kNames] = {};
   std::vector<Call> calls_[kNames];
@@ -105,6 +109,9 @@ class Register {
 
 TEST_F(NamesSchedule, NamesAreLinearizable) {
   EXPECT_EQ(first_wrong(200, [](uint64_t seed) { return Register(false).run(seed); }), "");
+}
+TEST_F(NamesSchedule, NamesWithEqualHashesAreLinearizable) {
+  EXPECT_EQ(first_wrong(200, [](uint64_t seed) { return Register(false, true).run(seed); }), "");
 }
 TEST_F(NamesSchedule, FindsLookupsThatAreNotLinearizable) {
   EXPECT_NE(first_wrong(100, [](uint64_t seed) { return Register(true).run(seed); }), "");

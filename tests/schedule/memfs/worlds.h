@@ -9,6 +9,7 @@
 
 #include "base/epoch.h"
 #include "memfs/memfs.h"
+#include "tests/support/equal_hashes.h"
 #include "tests/support/seeds.h"
 
 namespace scalefs::memfs {
@@ -16,7 +17,7 @@ namespace scalefs::memfs {
 inline const Caller kCaller{1, 1, 0};
 
 inline std::unique_ptr<MemFs> memory_fs() {
-  auto fs = std::make_unique<MemFs>(MemFsOptions{.hash_key = {7, 8}}, nullptr, nullptr);
+  auto fs = std::make_unique<MemFs>(MemFsOptions{.hash_key = testing::kEqualHashesKey}, nullptr, nullptr);
   LoadedObject root;
   root.attr.mnode = kRootMnode;
   root.attr.mode = S_IFDIR | 0755;
