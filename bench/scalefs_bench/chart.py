@@ -56,8 +56,8 @@ def style_of(number):
 
 # Pixels.
 _WIDTH, _EDGE, _LEGEND_LINE, _SAMPLE = 990, 12, 18, 36
-_CELL_WIDTH, _CELL_HEIGHT = 322, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 36, 40
+_CELL_WIDTH, _CELL_HEIGHT = 322, 252
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 48, 40
 
 
 def _wrap(text, size, width):
@@ -69,6 +69,11 @@ def _wrap(text, size, width):
             longer = word
         line = longer
     return lines + [line] if line else lines
+
+
+def _two_lines(text, size, width):
+    lines = _wrap(text, size, width)
+    return [shorten(line, size, width) for line in lines[:1] + ([" ".join(lines[1:])] if lines[1:] else [])]
 
 
 def _legend(figure):
@@ -141,7 +146,9 @@ def x_scale(panel):
         measured = measured[:1] + measured[2::2]
     if kind == "log2":
         return axes.Log(values[0] / 1.15, values[-1] * 1.15, 2, measured)
-    return axes.Linear(0, values[-1] * 1.06, measured)
+    # Room before the first, as if so much of a thread were there; from 0 where there is one number alone.
+    edge = 0.12 * (values[-1] - values[0])
+    return axes.Linear(values[0] - edge if edge else 0, values[-1] + (edge / 2 or values[-1]), measured)
 
 
 def y_scale(panel):
@@ -170,7 +177,8 @@ def _draw_panel(drawing, panel, left, top):
         return x0 + xs.place(x) * (x1 - x0), y0 - ys.place(y) * (y0 - y1)
 
     drawing.text(x0, top + 14, shorten(panel.title, 12, x1 - x0), size=12, bold=True)
-    drawing.text(x0, top + 28, shorten(panel.subtitle, 10, x1 - x0), size=10)
+    for number, line in enumerate(_two_lines(panel.subtitle, 10, x1 - x0)):
+        drawing.text(x0, top + 28 + 12 * number, line, size=10)
     _draw_axes(drawing, panel, xs, ys, (x0, y0, x1, y1))
     clip = drawing.clip(x0, y1 - 1, x1 + 1, y0 + 1)
     for x in panel.marks:

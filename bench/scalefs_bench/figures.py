@@ -8,7 +8,7 @@ OWN = ("engine", "scalefs", "null")
 # Of so many targets the lines of one panel can still be told apart.
 _TOGETHER_MAX = 6
 _SYNCS = ("fsync", "fdatasync", "sync")
-_BAND = "Lines: medians of the rounds. Bands: their minimum to maximum."
+_BAND = "Below each name: what one operation is. Lines: medians of the rounds. Bands: their minimum to maximum."
 
 
 def label_of(entry):
@@ -80,8 +80,7 @@ def _scale(series):
 
 def _subtitle(run, workload):
     entry = run.first(workload)
-    words = [f"one operation: {entry['unit']}"] + ([f"sharing: {entry['sharing']}"] if entry["sharing"] else [])
-    return "; ".join(words)
+    return entry["unit"] + (f"; sharing: {entry['sharing']}" if entry["sharing"] else "")
 
 
 def _ideal(series, label):
@@ -170,11 +169,15 @@ def _main_kinds(run, workload):
     return [kind for kind, _ in spent.most_common(2)]
 
 
+# Where the axis of shares ends.
+_SHARE_MAX = 0.9999
+
+
 def _distribution(histogram):
     total = sum(count for _, count in histogram)
     points, reached = [], 0
     for bound, count in histogram:
-        if count:
+        if count and reached < _SHARE_MAX * total:
             reached += count
             points.append((max(bound, 1), *(3 * (reached / total,))))
     return points
@@ -221,7 +224,8 @@ def _syncs(run, suffix, words, labels):
                     x = (label.replace("threads", "writers"), *scale)
                     panels.append(Panel(f"{workload}, {text}", kind, x, (f"{text} of {kind}", _scale(series), "time"), series,
                                         _core_marks(run)))
-    return [Figure(f"fsync{suffix}", f"fsync by the number of writers{words}", _BAND, panels)] if panels else []
+    note = "Lines: medians of the rounds. Bands: their minimum to maximum."
+    return [Figure(f"fsync{suffix}", f"fsync by the number of writers{words}", note, panels)] if panels else []
 
 
 def figures(run):

@@ -23,11 +23,11 @@ _SPREAD_MAX = 0.05
 def warnings(run):
     """What could mislead a reader, in whole sentences: what the run noted, and what its figures show."""
     settings = run.settings
-    found = [f"{one[:1].upper()}{one[1:]}" for one in settings.get("warnings") or []]
+    found = list(settings.get("warnings") or [])
     if settings.get("interrupted"):
         found.append("The run was interrupted: what it had not reached yet is not here.")
     if settings.get("failures"):
-        found.append(f"{settings['failures']} repetitions failed, and are not here.")
+        found.append(f"Failed, and not here: {_some(settings['failures'], 'repetition')}.")
     if run.cores and run.threads()[-1] > run.cores:
         found.append(f"{run.threads()[-1]} threads ran on {run.cores} cores: beyond {run.cores}, threads only take turns.")
     if run.cores and run.cores <= 2:
@@ -41,7 +41,7 @@ def warnings(run):
                 spread = statistics.relative_spread(rates)
                 if spread > _SPREAD_MAX:
                     wide.append((spread, f"{workload} on {label}, {threads} threads"))
-    if wide:
+    if wide and not any("rounds differ" in one for one in found):
         spread, where = max(wide)
         found.append(f"{len(wide)} rows vary by more than {100 * _SPREAD_MAX:g} % between rounds, the most {where}: "
                      f"by {100 * spread:.0f} % of the median.")

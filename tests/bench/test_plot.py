@@ -101,12 +101,12 @@ class Structure(unittest.TestCase):
             self.near(point[1:], (0.25, 0.25, 0.25))
         self.assertEqual(self.panel("peers", "MWCL").y[0], "scalefs (io_uring) / peer")
 
-    def test_distributions_rise_to_all(self):
+    def test_distributions_rise_to_the_end_of_the_axis(self):
         for panel in self.figures["latency"].panels:
             for series in panel.series:
                 shares = [point[1] for point in series.points]
                 self.assertEqual(shares, sorted(shares))
-                self.assertEqual(shares[-1], 1)
+                self.assertGreaterEqual(shares[-1], 0.9999)
 
     def test_more_threads_than_cores_are_marked(self):
         self.assertEqual(self.panel("throughput", "MWCL").marks, [2])
@@ -197,7 +197,7 @@ class Report(unittest.TestCase):
         run = small()
         run.settings = {"warnings": ["caches were warm"], "failures": 3, "interrupted": True}
         text = "\n".join(report.warnings(run))
-        for words in ("Caches were warm", "3 repetitions failed", "was interrupted", "4 threads ran on 2 cores", "rows vary by more than 5 %", "has 2 cores"):
+        for words in ("caches were warm", "Failed, and not here: 3 repetitions", "was interrupted", "4 threads ran on 2 cores", "rows vary by more than 5 %", "has 2 cores"):
             self.assertIn(words, text)
 
     def test_page_needs_no_other_file(self):
