@@ -226,6 +226,15 @@ def _draw_band(drawing, series, at, clip):
         drawing.path([(x, above), (x, below)], color, 0.8, clip=clip)
 
 
+def _apart(line):
+    """Without points that the eye cannot tell from the one before."""
+    kept = line[:1]
+    for x, y in line[1:-1]:
+        if abs(x - kept[-1][0]) + abs(y - kept[-1][1]) >= 0.7:
+            kept.append((x, y))
+    return kept + line[1:][-1:]
+
+
 def _draw_series(drawing, series, at, clip):
     style = style_of(series.style)
     places = [at(point[0], point[1]) for point in series.points]
@@ -234,7 +243,7 @@ def _draw_series(drawing, series, at, clip):
         line = [places[0]]
         for before, after in zip(places, places[1:]):
             line += [(after[0], before[1]), after]
-    drawing.path(line, style["color"], style["width"], style["dash"], clip)
+    drawing.path(_apart(line), style["color"], style["width"], style["dash"], clip)
     if not style["mark"]:
         return
     marked = places

@@ -226,6 +226,14 @@ def _write_json(file, value):
     file.write("\n")
 
 
+def _write_results(file, results):
+    """A line a repetition."""
+    file.write('{"context": ' + json.dumps(results["context"], indent=1, allow_nan=False) + ',\n"benchmarks": [')
+    for number, entry in enumerate(results["benchmarks"]):
+        file.write((",\n" if number else "\n") + json.dumps(entry, allow_nan=False))
+    file.write("\n]}\n")
+
+
 def write(directory, context, benchmarks, env):
     """Writes the three files into `directory`, which is made if need be. The entries are those of SCHEMA."""
     results = {"context": context, "benchmarks": benchmarks}
@@ -233,7 +241,7 @@ def write(directory, context, benchmarks, env):
     os.makedirs(directory, exist_ok=True)
     _replace(directory, ENVIRONMENT, lambda file: _write_json(file, env))
     _replace(directory, TABLE, lambda file: _table(file, benchmarks))
-    _replace(directory, RESULTS, lambda file: _write_json(file, results))
+    _replace(directory, RESULTS, lambda file: _write_results(file, results))
 
 
 def _load(path):

@@ -119,6 +119,12 @@ class Files(unittest.TestCase):
         self.assertEqual(results.read(self.folder), (self.run_, {"libfuse": "3.14.0"}))
         self.assertEqual(sorted(os.listdir(self.folder)), ["env.json", "results.csv", "results.json"])
 
+    def test_an_entry_is_a_line(self):
+        self.write()
+        with open(os.path.join(self.folder, "results.json"), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        self.assertEqual(sum(line.startswith('{"name": ') for line in lines), len(self.run_["benchmarks"]))
+
     def test_nothing_invalid_is_written(self):
         self.run_["benchmarks"][0]["unit"] = 3
         with self.assertRaises(results.InvalidResults):
