@@ -4,7 +4,8 @@
 usage: dbench_pairs.py --folder DIR [--pairs N] [--seconds S] [--clients N] [--binaries build/release] [--load-file FILE]
                        [--no-pass]
 
-  pass   the operations of one pass of the load file, as each of both counts them (unless --no-pass; about a minute)
+  pass   the operations of one pass of the load file, as each of both counts them, and what processor time the pass takes: that
+         tells something of them also on a machine that is busy (unless --no-pass; about a minute)
   pairs  throughput of both, in turns, and the median of the pairs' ratios. A fifth of the seconds is warm-up, as dbench
          has it, and both have processes that are bound to no processor
 
@@ -15,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -35,6 +37,11 @@ Close 1 NT_STATUS_OK
 Unlink "\\clients\\client1\\prelude" 0x6 NT_STATUS_OK
 Sleep 3000000 NT_STATUS_OK
 """
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def dbench(folder, load, seconds, clients):
@@ -68,12 +75,16 @@ def compare_pass(args, folder):
         to.write(PRELUDE)
         shutil.copyfileobj(file, to)
         to.write(f'Sleep {PASS_SECONDS * 1000000} NT_STATUS_OK\n')
+    before = children_seconds()
     _, theirs = dbench(folder, slept, PASS_SECONDS, 1)
+    between = children_seconds()
     _, ours = worker(args.binaries, folder, args.load_file, 1, 'count=1')
+    seconds = (between - before, children_seconds() - between)
     names = [name for name in dict.fromkeys([*ours, *theirs]) if name != 'Sleep']
     print('| a pass | dbench | scalefs-bench |\n| --- | ---: | ---: |')
     for name in names:
         print(f'| {name} | {theirs.get(name, 0)} | {ours.get(name, 0)} |')
+    print(f'| processor time | {seconds[0]:.2f} s | {seconds[1]:.2f} s |', flush=True)
     return all(theirs.get(name) == ours.get(name) for name in names)
 
 

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import bench_modules  # noqa: F401
-from scalefs_bench import results
+from scalefs_bench import results, statistics
 
 BUILD = os.environ.get("SCALEFS_BIN_DIR", "build/release")
 WORKER = os.path.join(BUILD, "scalefs-bench-worker")
@@ -103,9 +103,21 @@ class Counting(unittest.TestCase):
                     self.assertEqual(told["unexpected"], 0)
                     self.assertLessEqual(set(told["operations"]), set(workload["kinds"]))
                     self.assertGreater(told["seconds"], 0)
-                    self.assertIsNone(results._operations(told["operations"]))
+                    self.latencies(told["operations"])
                     if workload["family"] == "fxmark" and not name.startswith("MRD"):
                         self.assertEqual(told["operations"][workload["kinds"][0]]["count"], 2 * each)
+
+    def latencies(self, operations):
+        self.assertIsNone(results._operations(operations))
+        for kind, one in operations.items():
+            told = [one[key] for key in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")]
+            self.assertEqual(told, sorted(told), kind)
+            self.assertLessEqual(one["mean_ns"], one["max_ns"], kind)
+            # The last bucket has the largest, in whose bound it is at most a thirty-second part below.
+            self.assertLessEqual(one["max_ns"], one["histogram"][-1][0], kind)
+            self.assertGreaterEqual(one["max_ns"] * 33 / 32 + 1, one["histogram"][-1][0], kind)
+            half = statistics.histogram_quantile(one["histogram"], 0.5)
+            self.assertAlmostEqual(one["p50_ns"], half, delta=half / 16 + 1, msg=kind)
 
     def test_parts_of_an_operation(self):
         mail = self.run_worker("mailbench-shared", "count=30", "threads=3")["operations"]
