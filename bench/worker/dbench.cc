@@ -20,9 +20,9 @@ constexpr size_t kXattrBytes = 44;
 class Dbench final : public Workload {
  public:
   explicit Dbench(Context& context)
-      : Workload(context), load_(*context.load), open_(load_.handles), zeros_(load_.transfer_bytes_max),
-        memory_(load_.transfer_bytes_max) {
-    for (std::string name : load_.names) {
+      : Workload(context), load_(*context.load), tables_(load_.tables), reader_(load_.file, &tables_, &problems_),
+        open_(tables_.handle_index.size()), zeros_(tables_.transfer_bytes_max), memory_(tables_.transfer_bytes_max) {
+    for (std::string name : tables_.names) {
       const std::string own = "client" + std::to_string(context.index);
       for (size_t at = 0; (at = name.find("client1", at)) != std::string::npos; at += own.size()) name.replace(at, 7, own);
       names_.push_back(context.top + name);
@@ -30,14 +30,16 @@ class Dbench final : public Workload {
   }
 
   void begin() override { pass_ns_ = now_ns(); }
-  uint64_t steps_of_one() const override { return load_.ops.size(); }
+  uint64_t steps_of_one() const override { return load_.lines.size(); }
 
   int step() override {
-    if (next_ == load_.ops.size()) {
+    if (next_ == load_.lines.size()) {
       next_ = 0;
       pass_ns_ = now_ns();
     }
-    op_ = &load_.ops[next_++];
+    const DbenchLoad::Line& line = load_.lines[next_++];
+    const std::string_view text = load_.text;
+    (void)reader_.read(text.substr(line.offset, line.bytes), line.number, &operation_);
     if (op_->after_us != 0) wait_until(pass_ns_ + op_->after_us * 1000);
     run();
     return static_cast<int>(op_->call);
@@ -207,12 +209,16 @@ class Dbench final : public Workload {
   }
 
   const DbenchLoad& load_;
+  DbenchTables tables_;
+  LoadProblems problems_;  // none: the file has been read before
+  DbenchReader reader_;
   std::vector<std::string> names_;
   std::vector<Open> open_;
   const std::vector<char> zeros_;
   std::vector<char> memory_;
   std::string folder_;
-  const DbenchOp* op_ = nullptr;
+  DbenchOp operation_ = {};
+  const DbenchOp* const op_ = &operation_;
   size_t next_ = 0;
   uint64_t pass_ns_ = 0;
 };

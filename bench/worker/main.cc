@@ -112,13 +112,11 @@ bool load_of(const std::string& file, DbenchLoad* load) {
 int print_load(const std::string& file) {
   DbenchLoad load;
   if (!load_of(file, &load)) return 2;
-  uint64_t counts[kDbenchCalls] = {};
-  for (const DbenchOp& op : load.ops) ++counts[static_cast<size_t>(op.call)];
-  std::printf("{\"total\": %zu, \"operations\": {", load.ops.size());
+  std::printf("{\"total\": %zu, \"operations\": {", load.lines.size());
   const char* separator = "";
   for (size_t i = 0; i < kDbenchCalls; ++i) {
-    if (counts[i] == 0) continue;
-    std::printf("%s\"%s\": %" PRIu64, separator, dbench_workloads()[0].kinds[i], counts[i]);
+    if (load.counts[i] == 0) continue;
+    std::printf("%s\"%s\": %" PRIu64, separator, dbench_workloads()[0].kinds[i], load.counts[i]);
     separator = ", ";
   }
   std::printf("}}\n");

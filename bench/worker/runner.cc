@@ -346,7 +346,7 @@ void run_workload(const Settings& settings, const WorkloadInfo& info, const Dben
                   Outcome* outcome) {
   try {
     Coordinator coordinator(settings, info, load, volume);
-    coordinator.set_count(settings.count * (load != nullptr ? load->ops.size() : 1));
+    coordinator.set_count(settings.count * (load != nullptr ? load->lines.size() : 1));
     coordinator.run(outcome);
   } catch (const Failure& failure) {
     outcome->end = Outcome::End::failed;
