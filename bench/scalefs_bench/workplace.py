@@ -48,10 +48,20 @@ def _quietly(*words):
                           check=False).returncode == 0
 
 
+def _mounted(point):
+    try:
+        os.lstat(point)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # by a daemon that is gone
+    return os.path.ismount(point)
+
+
 def unmount(point):
     """False: it is used, and was taken away from its place, to end when its users do."""
     for _ in range(50):
-        if not os.path.ismount(point):
+        if not _mounted(point):
             return True
         if _quietly("umount", point) or (os.geteuid() != 0 and _quietly("fusermount3", "-u", point)):
             return True
