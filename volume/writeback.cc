@@ -159,12 +159,13 @@ class Writeback::Unfinished {
   Unfinished(Writeback& writeback, MnodeNo file, std::span<const memfs::SampledPage> all)
       : pages(all), writeback_(writeback), file_(file) {}
   ~Unfinished() {
+    // Written only where something goes back: others read the line (I1).
+    if (!blocks().empty()) writeback_.parts_.credits.unspend(blocks().size());
     for (auto left = blocks(); !left.empty();) {
       const uint64_t count = run_length(left);
       writeback_.parts_.disk.allocator().free({left[0], count});
       left = left.subspan(count);
     }
-    writeback_.parts_.credits.unspend(blocks().size());
     if (!pages.empty()) writeback_.fs_->abort_writeback(file_, pages);
   }
   Unfinished(const Unfinished&) = delete;
