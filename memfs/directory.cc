@@ -139,9 +139,8 @@ NameItem* DirectoryNode::find_in(const Table& table, uint64_t hash, std::string_
   return item;
 }
 
-void DirectoryNode::prefetch(uint64_t hash, bool change) const {
+void DirectoryNode::prefetch(uint64_t hash) const {
   const NameBucket& bucket = table_.load(acquire)->bucket(hash);  // pairs with grow
-  if (!change) return __builtin_prefetch(&bucket);
   __builtin_prefetch(&bucket, 1);
   __builtin_prefetch(&bucket.lock, 1);
 }

@@ -195,8 +195,8 @@ class DirectoryNode {
   Found find(uint64_t hash, std::string_view name) const;
   // The name's item, live or not, or null. `*known`: the answer is final, as in Found.
   const NameItem* locate(uint64_t hash, std::string_view name, bool* known) const;
-  // The name will be looked for, or `change`d: fetches what that needs, while the caller does other things.
-  void prefetch(uint64_t hash, bool change) const;
+  // The name is about to be made or removed: fetches what that writes, while the caller does other things.
+  void prefetch(uint64_t hash) const;
   struct Listed {
     uint64_t hash = 0;
     std::string name;

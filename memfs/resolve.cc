@@ -87,7 +87,7 @@ Found find_in_memory(MemFs::Impl& impl, const Mnode& directory, uint64_t hash,
   }
   found.name.value = item->value();
   if (!found.name.value) return found;
-  if (want != Want::any) directory.directory->prefetch(hash, true);  // it will be removed
+  if (want != Want::any) directory.directory->prefetch(hash);  // it will be removed
   if (Mnode* mnode = impl.find(found.name.value.number())) {
     auto pin = Pin::under_guard(impl, mnode);
     if (pin.ok()) found.object = std::move(pin).value();
@@ -128,7 +128,7 @@ Result<bool> is_there(MemFs::Impl& impl, Mnode& directory, uint64_t hash, std::s
       bool known;
       const NameItem* item = directory.directory->locate(hash, name, &known);
       const bool live = item != nullptr && item->live();
-      if (make && known && !live) directory.directory->prefetch(hash, true);
+      if (make && known && !live) directory.directory->prefetch(hash);
       if (known) return live;
     }
     auto pin = load_child(impl, directory, hash, name, {});
