@@ -97,14 +97,13 @@ Status DiskFsImpl::make_durable(const Superblock& next) {
 // the tree that has it.
 void DiskFsImpl::publish(uint64_t covered_position, CheckpointOutcome outcome) {
   auto state = std::make_shared<CheckpointPin::State>(store_, sb_, pin_ends_);
-  {
+  inos_.settle(sb_.covered_seq, outcome.put_inodes, [&] {
     SpinLock lock(current_lock_);
     current_.swap(state);
-  }
+  });
   old_states_.push_back({state->generation, state});
   state.reset();
   checkpointed_seq_.store(sb_.covered_seq, release);  // pairs with checkpointed_seq()
-  inos_.settled(sb_.covered_seq, outcome.put_inodes);
   // Before the batches leave the log: a bound that misses them knows the tree that has them.
   measure_tree();
   {

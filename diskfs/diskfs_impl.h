@@ -2,8 +2,8 @@
 // the checkpointer's state.
 //
 // Locks, in order: checkpoint_mutex_ (one checkpoint at a time, held across its I/O), then
-// state_mutex_ (what committer and checkpointer share; short, no I/O), then current_lock_ (which tree
-// new pins read; some instructions). The committer holds none of them across its own I/O, and waits
+// state_mutex_ (what committer and checkpointer share; short, no I/O) or the mutex of inos_, then
+// current_lock_ (which tree new pins read; some instructions). The committer holds none of them across its own I/O, and waits
 // for checkpoint_mutex_ only when the journal lacks room.
 //
 // One commit:      room, journal write, flush, pending log, committed_seq.

@@ -35,8 +35,10 @@ Result<Ino> InoSource::allocate(const std::function<CheckpointPin()>& pin) {
   return ino;
 }
 
-void InoSource::settled(uint64_t covered_seq, const std::vector<Ino>& inos) {
+void InoSource::settle(uint64_t covered_seq, const std::vector<Ino>& inos,
+                       const std::function<void()>& publish) {
   MutexLock lock(mutex_);
+  publish();
   settled_seq_ = covered_seq;
   if (given_.empty()) return;
   for (const Ino ino : inos) given_.erase(ino.v);

@@ -4,8 +4,9 @@
 // gone (P5), and never twice: a number that was given out is remembered until the tree that new pins
 // read knows the batch that used it. Numbers given out but never used come back at the next mount.
 //
-// Thread safety: allocate from one thread at a time, settled from any; a Mutex guards what both
-// touch and is not held across I/O.
+// Thread safety: allocate from one thread at a time, settle from one at a time; a Mutex guards what
+// both touch. It is held while a new tree is published, and not across I/O: else a number that the new
+// tree shows as free could be given out between the two halves of settle, and be forgotten as given.
 #pragma once
 
 #include <functional>
@@ -24,9 +25,10 @@ class InoSource {
   void begin(uint64_t next_ino) { next_ = next_ino; }
   // ENOSPC when all numbers are used up; errors of the tree.
   Result<Ino> allocate(const std::function<CheckpointPin()>& pin);
-  // New pins read a tree with batches up to `covered_seq`; `inos`, sorted, were given attributes by the
-  // batches that came in with it.
-  void settled(uint64_t covered_seq, const std::vector<Ino>& inos);
+  // Calls `publish`, which lets new pins read a tree with batches up to `covered_seq`, and forgets
+  // `inos`, which were given attributes by the batches that came in with it.
+  void settle(uint64_t covered_seq, const std::vector<Ino>& inos,
+              const std::function<void()>& publish);
 
  private:
   Status refill(const std::function<CheckpointPin()>& pin);
