@@ -28,20 +28,23 @@ struct List {
     (tail != nullptr ? tail->next : head) = other.head;
     tail = other.tail;
   }
-  // Splits off what is stamped at or below `upto`; the list ascends.
-  List take_upto(Stamp upto) {
-    List taken;
-    for (LogEntry* e = head; e != nullptr && e->stamp <= upto; e = e->next) taken.tail = e;
-    if (taken.tail == nullptr) return taken;
-    taken.head = std::exchange(head, taken.tail->next);
-    taken.tail->next = nullptr;
+  // Splits off everything up to `last`, which is in it; the first.
+  LogEntry* take_through(LogEntry* last) {
+    LogEntry* const first = std::exchange(head, last->next);
+    last->next = nullptr;
     if (head == nullptr) tail = nullptr;
-    return taken;
+    return first;
   }
   void free_all() {
     while (head != nullptr) delete std::exchange(head, head->next);
     tail = nullptr;
   }
+};
+
+// The entries at the beginning of a list that a cut takes.
+struct Covered {
+  LogEntry* last = nullptr;
+  uint64_t count = 0, cost = 0, places = 0;
 };
 
 bool later(const LogEntry* a, const LogEntry* b) {
@@ -63,8 +66,10 @@ struct OpLog::SlotState {
   Atomic<uint64_t> depth{0};
   Atomic<uint64_t> cost{0};
   Atomic<uint64_t> places{0};
-  // Entries that a cut found to be above its T. The cut's own.
+  // The cut's own: entries that it has found and not taken, because they are above its T or there was no memory, and
+  // those of them that it is about to take.
   alignas(kFalseSharingBytes) List carried;
+  Covered covered;
 };
 
 OpLog::OpLog() : slots_(std::make_unique<PerCore<SlotState>>()) {}
@@ -118,33 +123,38 @@ OpLog::Cut OpLog::cut() {
   cut.upto = std::max(cycle_now(), floor());
   floor_.value.store(cut.upto, release);  // pairs with Slot::stamp
   std::vector<LogEntry*> heads;
+  heads.reserve(slots_->size());
   uint64_t total = 0;
   for (uint32_t i = 0; i < slots_->size(); ++i) {
-    if (canary(Canary::merge_skips_log) && !heads.empty()) break;
     SlotState& slot = slots_->at(i);
+    if (canary(Canary::merge_skips_log) && total != 0) break;
     List fresh;
     {
       MutexLock lock(slot.lock);
       fresh = std::exchange(slot.list, List{});
     }
     slot.carried.append(fresh);
-    const List taken = slot.carried.take_upto(cut.upto);
-    if (taken.head == nullptr) continue;
-    heads.push_back(taken.head);
-    uint64_t count = 0;
-    uint64_t cost = 0;
-    uint64_t places = 0;
-    for (LogEntry* e = taken.head; e != nullptr; e = e->next) {
-      ++count;
-      cost += e->cost_bytes;
-      places += e->cost_places;
+    slot.covered = {};
+    // The list ascends.
+    for (LogEntry* e = slot.carried.head; e != nullptr && e->stamp <= cut.upto; e = e->next) {
+      slot.covered.last = e;
+      ++slot.covered.count;
+      slot.covered.cost += e->cost_bytes;
+      slot.covered.places += e->cost_places;
     }
-    slot.depth.fetch_sub(count, relaxed);
-    slot.cost.fetch_sub(cost, relaxed);
-    slot.places.fetch_sub(places, relaxed);
-    total += count;
+    total += slot.covered.count;
   }
   cut.entries.reserve(total);
+  // From here on nothing fails.
+  for (uint32_t i = 0; i < slots_->size(); ++i) {
+    SlotState& slot = slots_->at(i);
+    const Covered covered = std::exchange(slot.covered, {});
+    if (covered.last == nullptr) continue;
+    heads.push_back(slot.carried.take_through(covered.last));
+    slot.depth.fetch_sub(covered.count, relaxed);
+    slot.cost.fetch_sub(covered.cost, relaxed);
+    slot.places.fetch_sub(covered.places, relaxed);
+  }
   std::make_heap(heads.begin(), heads.end(), later);
   while (!heads.empty()) {
     std::pop_heap(heads.begin(), heads.end(), later);

@@ -74,7 +74,7 @@ class OpLog {
     Stamp upto = 0;
     std::vector<std::unique_ptr<LogEntry>> entries;  // in order
   };
-  // One caller at a time (the committer).
+  // One caller at a time (the committer). Throws std::bad_alloc before it has taken anything.
   Cut cut();
 
   // Largest stamp that any slot or cut has given. For new objects without a creator.

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/core.h"
+#include "oplog/op_log.h"
 #include "tests/crash/explorer/fault_run.h"
 #include "tests/support/memory_faults.h"
 #include "tests/support/volumes.h"
@@ -141,6 +143,62 @@ TEST(AllocationsOfThreads, EndNoThreadAndAnswerEveryFsync) {
     ASSERT_EQ(check_image(*medium), "");
   }
   fmt::print("{} lives, {} of them failed\n", lives, failed);
+}
+
+// A cut that has no memory has taken nothing: the next one gets all, in order, and what no cut takes is freed.
+TEST(AllocationsOfACut, FailBeforeAnythingIsTaken) {
+  struct Item final : oplog::LogEntry {
+    explicit Item(uint64_t* count) : live(count) { ++*live; }
+    ~Item() override { --*live; }
+    uint64_t* live;
+  };
+  constexpr uint64_t kItems = 100;
+  const uint32_t cores = core_count();
+  set_core_count_for_test(4);
+  uint64_t failed = 0;
+  for (uint64_t n = 1;; ++n) {
+    SCOPED_TRACE(n);
+    ASSERT_LT(n, 100u);
+    uint64_t live = 0;
+    bool threw = false;
+    {
+      oplog::OpLog log;
+      for (uint64_t i = 0; i < kItems; ++i) {
+        set_thread_core(static_cast<int>(i % 4));
+        oplog::OpLog::Slot slot(log);
+        slot.stamp(log.floor());
+        auto item = std::make_unique<Item>(&live);
+        item->cost_bytes = 3;
+        slot.append(std::move(item));
+      }
+      MemoryFaults::fail(n, false);
+      try {
+        const MemoryFaults::InEngine in;
+        const auto cut = log.cut();
+        ASSERT_EQ(cut.entries.size(), kItems);
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+      MemoryFaults::clear();
+      if (threw) {
+        ++failed;
+        ASSERT_EQ(log.depth(), kItems);
+        ASSERT_EQ(log.cost_bytes(), 3 * kItems);
+        if (n % 2 == 0) {  // the others are left to the log
+          const auto cut = log.cut();
+          ASSERT_EQ(cut.entries.size(), kItems);
+          for (size_t i = 1; i < kItems; ++i) ASSERT_LT(cut.entries[i - 1]->stamp, cut.entries[i]->stamp);
+          ASSERT_EQ(log.depth(), 0u);
+          ASSERT_EQ(live, kItems);
+        }
+      }
+    }
+    ASSERT_EQ(live, 0u);
+    if (!threw) break;
+  }
+  set_thread_core(-1);
+  set_core_count_for_test(cores);
+  EXPECT_GE(failed, 2u);
 }
 
 }  // namespace
