@@ -13,6 +13,7 @@
 
 #include "base/blocking.h"
 #include "base/aligned_buffer.h"
+#include "base/log.h"
 #include "diskfs/device_range.h"
 
 namespace scalefs::diskfs {
@@ -141,15 +142,23 @@ Status FileDevice::read_fully(uint64_t offset, Bytes to) {
   return {};
 }
 
+// Who called has an errno that may mean something else to it (a full volume), and passes on EIO: here is known what the
+// host said.
+Errno FileDevice::not_written(const char* what, int code) const {
+  log_error("{}: {} failed: {}{}", path_, what, std::strerror(code),
+            code == ENOSPC && !block_device_ ? "; the file system that holds it is full" : "");
+  return Errno(code == EINVAL ? EIO : code);
+}
+
 Status FileDevice::write_fully(uint64_t offset, ConstBytes from) {
   about_to_block();
   for (size_t done = 0; done < from.size();) {
     ssize_t put = pwrite(fd_, from.data() + done, from.size() - done, offset + done);
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return Errno(errno == EINVAL ? EIO : errno);
+    if (put < 0) return not_written("a write", errno);
     if (done + put == from.size()) break;
     size_t whole = (done + put) / kBlockBytes * kBlockBytes;
-    if (whole == done) return Errno(EIO);
+    if (whole == done) return not_written("a write", EIO);
     done = whole;
   }
   return {};
@@ -188,7 +197,7 @@ Status FileDevice::flush() {
   if (read_only_) return {};
   about_to_block();
   while (fdatasync(fd_) != 0) {
-    if (errno != EINTR) return Errno(errno);
+    if (errno != EINTR) return not_written("a flush", errno);
   }
   return {};
 }
@@ -212,7 +221,7 @@ Status FileDevice::write_zeroes(BlockNo first, uint64_t count) {
                          : fallocate(fd_, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
                                      static_cast<off_t>(range[0]), static_cast<off_t>(range[1]));
   if (rc == 0) return {};
-  if (errno != EOPNOTSUPP && errno != ENOTTY && errno != EINVAL) return Errno(errno);
+  if (errno != EOPNOTSUPP && errno != ENOTTY && errno != EINVAL) return not_written("a write of zeroes", errno);
   AlignedBuffer zeros(std::min<uint64_t>(range[1], kZeroBytes));
   for (uint64_t done = 0; done < range[1];) {
     uint64_t part = std::min<uint64_t>(range[1] - done, zeros.size());

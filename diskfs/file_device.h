@@ -53,6 +53,8 @@ class FileDevice : public BlockDevice {
   void try_direct();
   Status read_fully(uint64_t offset, Bytes to);
   Status write_fully(uint64_t offset, ConstBytes from);
+  // Tells the operator, once for many.
+  Errno not_written(const char* what, int code) const;
   bool must_bounce(const void* data) const;
 
   std::string path_;

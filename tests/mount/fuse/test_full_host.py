@@ -113,6 +113,8 @@ class FullHost(MountTest):
         self.assertEqual(error_of(os.truncate, volume.path / 'kept-1', 0), errno.EROFS)
         self.check(volume, promised)
         self.assertIn('read-only from now on', volume.messages())
+        self.assertIn('sparse.img: a write failed: No space left on device; the file system that holds it is full',
+                      volume.messages())
 
     def check(self, volume, promised):
         with open('/proc/sys/vm/drop_caches', 'w', encoding='ascii') as drop:
@@ -187,6 +189,7 @@ class FullHost(MountTest):
             volume.mount()
         except AssertionError as error:
             self.assertIn('cannot mount', str(error))
+            self.assertIn('No space left on device', str(error))
         else:
             self.check(volume, promised)
             volume.kill()
