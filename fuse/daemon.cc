@@ -365,15 +365,20 @@ bool Daemon::mount_and_serve() {
     drop_capabilities();
     state_ = State::serving;
   }
-  if (!transport_->serve().ok()) log_error("the kernel's requests can no longer be read");
+  const Status served = transport_->serve();
   MutexLock lock(mutex_);
   state_ = State::ending;
-  if (detached_) {
-    transport_->let_go();
-  } else {
+  if (served.ok() && !detached_) {
     transport_->unmount();
+    return true;
   }
-  return true;
+  transport_->let_go();
+  if (!served.ok()) {
+    log_error("the kernel's requests cannot be served: {}", std::strerror(served.code()));
+    // Behind let_go(): who takes a mount away may ask about it, and would wait for an answer.
+    if (!detached_ && is_uppermost()) detached_ = detach(true);
+  }
+  return served.ok();
 }
 
 Status Daemon::end_volume() {

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "base/core.h"
 #include "base/log.h"
@@ -135,9 +136,8 @@ void LibfuseTransport::prepare_rings() {
 
 void LibfuseTransport::start_rings() {
   if (rings_used_) {
-    if (rings_->start().ok()) return;
-    log_error("no thread can be started for a ring: the mount is ended");
-    ending_.store(true, relaxed);
+    start_status_ = rings_->start();
+    if (!start_status_.ok()) ending_.store(true, relaxed);
   } else {
     rings_.reset();
   }
@@ -173,7 +173,7 @@ Status LibfuseTransport::serve() {
 
 Status LibfuseTransport::run_loop() {
   SCALEFS_TRY_VOID(read_requests(false));
-  if (ending_.load(relaxed)) return {};
+  if (ending_.load(relaxed)) return start_status_;
   return rings_used_ ? read_requests(true) : run_channels();
 }
 
@@ -201,10 +201,14 @@ Status LibfuseTransport::run_channels() {
   {
     MutexLock lock(serving_mutex_);
     RequestHandler& handler = *this;
-    channels_ = std::make_unique<Channels>(
-        handler, Channels::Config{.fuse_fd = fuse_session_fd(session_),
-                                  .threads = options_.threads != 0 ? options_.threads : default_threads(),
-                                  .wake_signal = kWakeSignal});
+    const Channels::Config config = {.fuse_fd = fuse_session_fd(session_),
+                                     .threads = options_.threads != 0 ? options_.threads : default_threads(),
+                                     .wake_signal = kWakeSignal};
+    try {
+      channels_ = std::make_unique<Channels>(handler, config);
+    } catch (const std::bad_alloc&) {
+      return Errno(ENOMEM);
+    }
   }
   Status status = channels_->start();
   if (status.ok() && !ending_.load(seq_cst)) status = channels_->wait();  // pairs with stop()
@@ -327,6 +331,7 @@ ssize_t LibfuseTransport::answer_init(int fd, iovec* parts, int count) {
   if (written >= 0) {
     init_done_.store(true, release);  // pairs with write_hook
     start_rings();
+    if (!start_status_.ok()) return written;
     if (options_.on_ready) options_.on_ready();
     say_transport();
   }

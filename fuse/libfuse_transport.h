@@ -46,14 +46,15 @@ class LibfuseTransport final : private RequestHandler, private ReplySink {
 
   // libfuse prints the reason of a failure.
   Status mount(const std::string& mountpoint);
-  // Serves until the file system is unmounted or stop() is called. EIO: the loop could not run.
+  // Serves until the file system is unmounted or stop() is called. Errors: no thread (EAGAIN) or memory (ENOMEM) to begin
+  // with, or what reading the kernel's requests said. Then nobody serves, and the mount is still there: let_go().
   Status serve();
   // One request, which came by a ring or which a test made up, on the calling thread.
   void serve(Bytes request) override;
   // Takes the mount away if it still is there, also a busy one; replies that come later go nowhere. After
   // serve() only.
   void unmount();
-  // The same where somebody else has taken the mount away: users of one that was busy get errors.
+  // The same where somebody else has taken the mount away, or is about to: whoever uses it gets errors.
   void let_go();
   // Ends serve() though the mount may be busy, and waits for its end; any thread but those of the
   // loop. Whoever still uses the mount gets errors.
@@ -119,6 +120,7 @@ class LibfuseTransport final : private RequestHandler, private ReplySink {
   std::unique_ptr<Channels> channels_;  // set under serving_mutex_, by the thread that serves
   Atomic<bool> setxattr_ext_{false};  // SETXATTR comes in its long form
   bool rings_used_ = false;        // the kernel was told so
+  Status start_status_;            // of the rings; the serving thread's
 };
 
 }  // namespace scalefs::fuse

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <new>
 #include <system_error>
 
 namespace scalefs::fuse {
@@ -42,6 +43,8 @@ Status Relay::add_thread() {
     threads_.emplace_back([this] { run_thread(); });
     ++running_;
   } catch (const std::system_error&) {
+    status = Errno(EAGAIN);
+  } catch (const std::bad_alloc&) {
     status = Errno(EAGAIN);
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

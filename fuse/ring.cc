@@ -133,7 +133,6 @@ void Ring::make_entries() {
 
 Ring::~Ring() {
   stop();
-  if (has_ring_) io_uring_queue_exit(&ring_);
   if (wake_fd_ >= 0) ::close(wake_fd_);
   if (memory_ != nullptr) ::munmap(memory_, memory_bytes_);
 }
@@ -144,6 +143,10 @@ void Ring::stop() {
   relay_.end();
   if (wake_fd_ >= 0) wake();
   relay_.stop();
+  if (!has_ring_) return;
+  has_ring_ = false;
+  (void)io_uring_unregister_files(&ring_);  // the rest of a ring goes when the kernel gets to it
+  io_uring_queue_exit(&ring_);
 }
 
 void Ring::wake() {

@@ -63,7 +63,8 @@ class Ring final : private RelaySource {
 
   // EAGAIN: no thread can be made.
   Status start();
-  // Waits for the requests that are being served. Not by the ring's threads.
+  // Waits for the requests that are being served, and lets the kernel's connection go: whoever still waits for an answer
+  // of it gets an error once the last descriptor is closed. Not by the ring's threads.
   void stop();
 
  private:

@@ -205,6 +205,62 @@ class OverDevFuse(Common, Transport):
         self.addCleanup(lambda: self.assertNotIn(RINGS, self.messages()))
 
 
+# Once the process has /dev/fuse open it gets no thread any more.
+NO_THREADS = r'''
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int has_fuse(void) {
+  DIR* fds = opendir("/proc/self/fd");
+  int found = 0;
+  for (struct dirent* entry; fds != NULL && (entry = readdir(fds)) != NULL;) {
+    char path[300], target[300];
+    snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+    ssize_t length = readlink(path, target, sizeof target);
+    found |= length == 9 && memcmp(target, "/dev/fuse", 9) == 0;
+  }
+  closedir(fds);
+  return found;
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument) {
+  int (*real)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*) = dlsym(RTLD_NEXT, "pthread_create");
+  return has_fuse() ? EAGAIN : real(thread, attributes, start, argument);
+}
+'''
+
+
+class WithoutThreads(Transport):
+    def test_the_mount_is_taken_away(self):
+        shim = self.folder / 'no_threads.so'
+        source = self.folder / 'no_threads.c'
+        source.write_text(NO_THREADS)
+        mount.run('cc', '-shared', '-fPIC', '-o', shim, source, '-ldl')
+        for i, option in enumerate(('io_uring=on', 'io_uring=off')):
+            with self.subTest(option):
+                volume = mount.Volume(self.folder, f'volume-{i}', '64M')
+                self.volumes.append(volume)
+                volume.environment = {'LD_PRELOAD': str(shim)}
+                try:
+                    volume.mount(option)
+                except AssertionError:
+                    pass
+                else:
+                    self.assertNotEqual(volume.process.wait(60), 0)
+                    volume.gone(status=volume.process.returncode)
+                self.assertFalse(mount.is_mounted(volume.path))
+                self.assertIn('cannot be served: Resource temporarily unavailable', volume.messages())
+                volume.environment = {}
+                volume.mount(option)
+                volume.unmount()
+
+
 @unittest.skipUnless(SWITCH.exists() and os.access(SWITCH, os.W_OK), 'the switch cannot be changed')
 class Fallback(Transport):
     def test_where_the_kernel_does_not_offer_rings(self):
