@@ -10,7 +10,9 @@
 namespace scalefs::memfs {
 namespace {
 
-constexpr uint32_t kSizeMin = 256;
+// An object that others look for, such as a directory, is found by a line of heads that every 128th new object of its core
+// writes, or a rarer one where there are more.
+constexpr uint32_t kSizeMin = 2048;
 // Heads this far apart are on different (pairs of) cache lines.
 constexpr uint32_t kStride = kFalseSharingBytes / sizeof(void*);
 
@@ -39,12 +41,14 @@ struct alignas(64) MnodeTable::Table {
   std::shared_ptr<Atomic<bool>> gone;
 };
 
+// The first line is everybody's who looks for an object that this core made, and is written with an array only; the
+// second is written with each object.
 struct alignas(kFalseSharingBytes) MnodeTable::Shard {
   ~Shard() { delete table.load(relaxed); }
   Atomic<Table*> table{nullptr};  // release when published, acquire by readers
-  Atomic<uint64_t> count{0};      // written under the lock; others read it as a statistic
-  Atomic<uint32_t> size{0};       // of the array; as `count`
   alignas(kFalseSharingBytes) SpinBit lock;
+  Atomic<uint32_t> size{0};   // of the array; written under the lock
+  Atomic<uint64_t> count{0};  // as `size`; others read it as a statistic
   // The array before the present one is out of all readers' sight.
   const std::shared_ptr<Atomic<bool>> old_gone = std::make_shared<Atomic<bool>>(true);
 };
