@@ -25,6 +25,7 @@ enum Mode : uint8_t {
 };
 std::atomic<uint8_t> mode{kUndecided};
 std::atomic<bool> shared_counter_for_test{false};
+std::atomic<bool> tsc_for_test{false};
 std::atomic<bool> skew_for_test{false};
 constinit std::atomic<int64_t> skews[kCoresMax];
 alignas(kFalseSharingBytes) std::atomic<uint64_t> shared_counter{1};
@@ -105,11 +106,21 @@ uint64_t add_skew(uint64_t cycles) {
   return wrapped || sum == 0 ? 1 : sum;
 }
 
+uint64_t read_unordered_tsc() {
+#if defined(__x86_64__)
+  return __rdtsc();  // every processor has it
+#else
+  return 0;
+#endif
+}
+
 uint64_t cycle_now_slow() {
   if (mode.load(std::memory_order_relaxed) == kUndecided) choose_mode();
-  const uint64_t cycles =
-      cycle_is_tsc() ? read_tsc() : shared_counter.fetch_add(1, std::memory_order_relaxed);
-  return add_skew(cycles);
+  if (cycle_is_tsc()) return add_skew(read_tsc());
+  const bool counted = shared_counter_for_test.load(std::memory_order_relaxed) ||
+                       !tsc_for_test.load(std::memory_order_relaxed);
+  return add_skew(counted ? shared_counter.fetch_add(1, std::memory_order_relaxed)
+                          : read_unordered_tsc());
 }
 
 int64_t read_clock(clockid_t clock) {
@@ -162,6 +173,8 @@ void use_shared_counter_for_test(bool on) {
   shared_counter_for_test.store(on, std::memory_order_relaxed);
   choose_mode();
 }
+
+void use_tsc_for_test(bool on) { tsc_for_test.store(on, std::memory_order_relaxed); }
 
 int64_t wall_ns() { return wall(CLOCK_REALTIME); }
 int64_t wall_coarse_ns() { return wall(CLOCK_REALTIME_COARSE); }

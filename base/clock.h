@@ -17,6 +17,9 @@ bool cycle_is_tsc();
 void set_cycle_skew_for_test(uint32_t core, int64_t skew);
 // Replaces rdtscp by the shared counter (tests of that path).
 void use_shared_counter_for_test(bool on);
+// Reads the time-stamp counter also where it is not known to be synchronised: for tests whose cores run one at a time
+// and that ask what cores share on a machine where it is. Not where use_shared_counter_for_test() is on.
+void use_tsc_for_test(bool on);
 
 // Nanoseconds since 1970 (CLOCK_REALTIME).
 int64_t wall_ns();

@@ -118,7 +118,8 @@ void Matrix::run_case(Cell& cell, const State& state, const Call& a, const Call&
 
 std::vector<Matrix::Seen> Matrix::run_once(const State& state, const Call& a, const Call& b,
                                            const Verdict& verdict, bool a_first) {
-  rig_.build(state.script, state.made, state.synced);
+  rig_.build(state.script, state.made, state.synced,
+             static_cast<int>(siphash24(HashKey{}, text_of(a) + text_of(b)) % Rig::kBuilders));
   rig_.warm(state.warmed, state.freshen, a, b);
   record::clear();
   Answer got[2];

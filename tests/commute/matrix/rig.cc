@@ -24,6 +24,7 @@ constexpr uint64_t kCasesACommit = 64;
 
 Rig::Rig(VolumeKind kind, Names names) {
   set_core_count_for_test(kCores);
+  use_tsc_for_test(true);
   set_wall_for_test(clock_);
   record::run_on(kBuilder, [&] {
     volume::VolumeOptions options;
@@ -37,14 +38,16 @@ Rig::Rig(VolumeKind kind, Names names) {
       SCALEFS_CHECK(mounted.ok());
       volume_ = std::move(*mounted);
     }
-    for (const char label : {'p', 'q', 's'}) {
+    choose_names(names);
+  });
+  int maker = 0;
+  for (const char label : {'p', 'q', 's'})
+    record::run_on(maker++, [&] {
       auto made = volume_->fs().mkdir(kRootMnode, std::string(1, label), 0755, {});
       SCALEFS_CHECK(made.ok());
       labels_[label] = made->attr.mnode;
       grow(made->attr.mnode);
-    }
-    choose_names(names);
-  });
+    });
   for (int core = 0; core < 2; ++core) record::run_on(core, [&] { warm_core(core); });
 }
 
@@ -143,8 +146,8 @@ void Rig::warm_core(int core) {
   }
 }
 
-void Rig::build(const std::vector<Call>& script, const std::string& made, bool synced) {
-  record::run_on(kBuilder, [&] {
+void Rig::build(const std::vector<Call>& script, const std::string& made, bool synced, int builder) {
+  record::run_on(builder, [&] {
     if (++cases_ % kCasesACommit == 0) settle();
     for (int i = 0; i < 3 && volume_->step_maintenance(); ++i) {
     }

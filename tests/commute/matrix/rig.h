@@ -14,7 +14,9 @@
 // it, and where a call cannot be made without a change (an append, a punch through data, a write into a
 // hole), none is made.
 //
-// Core 2 builds the states and cleans up; the clock stands still while a pair runs.
+// Of the directories each was made by another core. What is in them is made by core 2, or by one of the two that make
+// the calls, whose objects then are of that core's number space and memory. Core 2 cleans up; the clock stands
+// still while a pair runs.
 #pragma once
 
 #include <map>
@@ -43,8 +45,10 @@ class Rig {
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
-  // Builds the tree of `world` as `script` made it there (same calls, same labels), and syncs the volume or does not.
-  void build(const std::vector<Call>& script, const std::string& made, bool synced);
+  // Builds the tree of `world` as `script` made it there (same calls, same labels), on the core `builder` (0 to
+  // kBuilders - 1), and syncs the volume or does not.
+  static constexpr int kBuilders = 3;
+  void build(const std::vector<Call>& script, const std::string& made, bool synced, int builder);
   // The calls of `freshen` (reads, which set access times, later than all that follows here); then makes the
   // objects of a case known to both cores, the first of which will make the call `a`, the second `b`.
   void warm(const std::string& files, const std::vector<Call>& freshen, const Call& a,

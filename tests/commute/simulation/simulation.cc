@@ -25,7 +25,8 @@ constexpr int64_t kRoundNs = 1'000'000;
 // (names are hashed with a key of the volume's own) changes nothing.
 constexpr int kNamesACore = 230;
 
-// A volume with what the cores share, made by a core that takes no part.
+// A volume, mounted and maintained by a core that takes no part, and what the cores share, made by the first of them: what
+// looks for it must not meet what that core writes.
 class Stage {
  public:
   Stage(const Workload& workload, On on, int cores)
@@ -33,8 +34,14 @@ class Stage {
     shared_.cores = cores;
     shared_.calls = kWarmCalls + workload.counted;
     set_core_count_for_test(static_cast<uint32_t>(cores) + 1);
+    use_tsc_for_test(true);
     move_clock();
-    record::run_on(builder_, [&] { build(on, workload.fills_dir); });
+    record::run_on(builder_, [&] { mount(on); });
+    record::run_on(0, [&] { make_shared(); });
+    record::run_on(builder_, [&] {
+      if (workload.fills_dir) grow_directory(volume_->fs(), shared_.dir, shared_.cores * kNamesACore);
+      settle_here();
+    });
   }
   ~Stage() {
     record::run_on(builder_, [&] {
@@ -56,7 +63,7 @@ class Stage {
   }
 
  private:
-  void build(On on, bool fills_dir) {
+  void mount(On on) {
     volume::VolumeOptions options;
     options.threads = false;
     options.cache_bytes = kCacheBytesACore * static_cast<uint64_t>(shared_.cores);
@@ -70,14 +77,14 @@ class Stage {
       volume_ = std::move(*mounted);
     }
     shared_.volume = volume_.get();
+  }
+  void make_shared() {
     auto& fs = volume_->fs();
     auto dir = fs.mkdir(kRootMnode, "shared", 0755, {});
     auto file = fs.create(kRootMnode, "shared-file", 0644, true, {});
     SCALEFS_CHECK(dir.ok() && file.ok());
     shared_.dir = dir->attr.mnode;
     shared_.file = file->attr.mnode;
-    if (fills_dir) grow_directory(fs, shared_.dir, shared_.cores * kNamesACore);
-    settle_here();
   }
   void settle_here() {
     for (int i = 0; i < 8 && volume_->step_maintenance(); ++i) {

@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/core.h"
 #include "diskfs/memory_device.h"
 #include "tests/commute/recorder/recorder.h"
@@ -76,7 +77,10 @@ const Work kWorks[] = {
 
 class Rare : public ::testing::TestWithParam<bool> {
  protected:
-  Rare() : cores_(core_count()) { set_core_count_for_test(kCores + 1); }
+  Rare() : cores_(core_count()) {
+    set_core_count_for_test(kCores + 1);
+    use_tsc_for_test(true);
+  }
   ~Rare() override { set_core_count_for_test(cores_); }
 
   // Lines that travelled per call, over the first n calls for each n of kCounts.

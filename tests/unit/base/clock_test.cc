@@ -73,6 +73,18 @@ TEST_F(ClockTest, SkewAppliesToTheRealCounterToo) {
   EXPECT_GE(cycle_now(), plain + static_cast<uint64_t>(kFar) / 2);
 }
 
+TEST_F(ClockTest, ForATestItIsTheRealCounterAnywhere) {
+  use_tsc_for_test(true);
+  const uint64_t before = cycle_now();
+  int readings = 0;
+  while (cycle_now() - before < 100'000) ++readings;
+  EXPECT_LT(readings, 100'000 - 1);  // as many as a shared counter would take
+  use_shared_counter_for_test(true);
+  const uint64_t counted = cycle_now();
+  EXPECT_EQ(cycle_now(), counted + 1);
+  use_tsc_for_test(false);
+}
+
 TEST_F(ClockTest, WallClockIsFakedAndGivenBack) {
   EXPECT_GT(wall_ns(), 1'600'000'000'000'000'000);
   EXPECT_GT(wall_coarse_ns(), 1'600'000'000'000'000'000);
