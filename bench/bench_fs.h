@@ -3,8 +3,10 @@
 #pragma once
 
 #include <benchmark/benchmark.h>
+#include <sched.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,7 +29,7 @@ inline std::unique_ptr<memfs::MemFs> make_fs() {
 }
 
 // Of the benchmark that runs; made and ended by its first thread (Setup and Teardown). The benchmark's
-// first argument, `private`, says whether each thread has its own.
+// first argument, `private`, is 1 where each thread has its own.
 inline std::vector<std::unique_ptr<memfs::MemFs>> file_systems;
 
 inline void start(int count) {
@@ -41,6 +43,24 @@ inline void stop(const benchmark::State&) {
 
 inline memfs::MemFs& fs_of(int thread) {
   return *file_systems[static_cast<size_t>(thread) % file_systems.size()];
+}
+
+// Of those that the process may use the n-th; threads that move between processors take their names' and objects' places
+// from one to the other.
+inline void pin_to_processor(int n) {
+  static const cpu_set_t ours = [] {
+    cpu_set_t set;
+    return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? set : cpu_set_t{};
+  }();
+  int left = n % std::max(CPU_COUNT(&ours), 1);
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (!CPU_ISSET(processor, &ours) || left-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    (void)::sched_setaffinity(0, sizeof(one), &one);  // it works anywhere
+    return;
+  }
 }
 
 inline void fail(benchmark::State& state, int code) {

@@ -7,7 +7,8 @@ usage: bench_report.py calls [MICROBENCH [REPETITIONS]]   (build/release/scalefs
 
   calls    calls in memory beside tmpfs through system calls, and commits: the tables of README.md. All
            run in one process, their repetitions in random order; medians are shown
-  scaling  what the second thread brings on one file system, against the same on two private ones
+  scaling  what the second thread brings on one file system, against the same on two private ones. In the rows of one
+           directory, one name or one file the threads meet, in the others they do not
   against  what a call costs one thread, against the same call of another build
 
 What disturbs the machine is to disturb both sides of a ratio: scaling and against measure both sides right
@@ -20,7 +21,7 @@ import statistics
 import subprocess
 import sys
 
-ITERATIONS = "iterations:262144/"
+ITERATIONS = "iterations:32768/"
 # What is measured: the benchmark in MemFS, between its name and its file system the rest, and on tmpfs.
 CALLS = [
     ("create", "BM_Create", ITERATIONS, "tmpfs_create"),
@@ -31,12 +32,26 @@ CALLS = [
     ("read of 4 KiB", "BM_Read4K", "shared:0/", "tmpfs_read_4k"),
     ("write of 4 KiB", "BM_Write4K", "shared:0/", "tmpfs_write_4k"),
 ]
-SCALING = [row[:3] for row in CALLS] + [
-    ("create, directory growing", "BM_CreateGrowing", ITERATIONS),
-    ("lookup, one name", "BM_LookupSameName", ""),
-    ("read, one file", "BM_Read4K", "shared:1/"),
-    ("write, one file", "BM_Write4K", "shared:1/"),
-    ("append of 4 KiB", "BM_Append4K", ""),
+# What two threads share, as the benchmark's argument `private` has it, beside file systems of their own.
+ONE, PRIVATE, OWN_DIRECTORIES = 0, 1, 2
+SCALING = [
+    ("create, own directories", "BM_Create", ITERATIONS, OWN_DIRECTORIES),
+    ("create, own directories, growing", "BM_CreateGrowing", ITERATIONS, OWN_DIRECTORIES),
+    ("unlink, own directories", "BM_Unlink", ITERATIONS, OWN_DIRECTORIES),
+    ("rename, own directories", "BM_Rename", ITERATIONS, OWN_DIRECTORIES),
+    ("lookup, own directories", "BM_Lookup", "", OWN_DIRECTORIES),
+    ("lookup, one directory", "BM_Lookup", "", ONE),
+    ("lookup, one name", "BM_LookupSameName", "", ONE),
+    ("stat", "BM_Stat", "", ONE),
+    ("read of 4 KiB, own files", "BM_Read4K", "shared:0/", ONE),
+    ("read, one file", "BM_Read4K", "shared:1/", ONE),
+    ("write of 4 KiB, own files", "BM_Write4K", "shared:0/", ONE),
+    ("write, one file", "BM_Write4K", "shared:1/", ONE),
+    ("append of 4 KiB, own files", "BM_Append4K", "", ONE),
+    ("create, one directory", "BM_Create", ITERATIONS, ONE),
+    ("create, one directory, growing", "BM_CreateGrowing", ITERATIONS, ONE),
+    ("unlink, one directory", "BM_Unlink", ITERATIONS, ONE),
+    ("rename, one directory", "BM_Rename", ITERATIONS, ONE),
 ]
 COMMITS = [1, 100, 10000]
 
@@ -60,7 +75,7 @@ def measure(program, repetitions, names):
     return medians
 
 
-def memfs(benchmark, rest, private=0):
+def memfs(benchmark, rest, private=ONE):
     return f"{benchmark}/private:{private}/{rest}real_time"
 
 
@@ -103,18 +118,19 @@ def spread(ratios):
 
 
 def print_scaling(program, rounds):
+    """One thread on one file system is what both gains start from, so that the ratio of the gains is that of the times of
+    two threads."""
     print(f"| call | gain of the 2nd thread | on private file systems | ratio of {rounds} pairs | quartiles |")
     print("|---|---|---|---|---|")
-    for what, ours, rest in SCALING:
-        gains = {0: [], 1: []}
+    for what, ours, rest, shared in SCALING:
+        gains = {shared: [], PRIVATE: []}
         for i in range(rounds):
-            for private in (0, 1) if i % 2 == 0 else (1, 0):
-                one, two = (one_time(program, memfs(ours, rest, private), threads)
-                            for threads in (1, 2))
-                gains[private].append(one / two)
-        medians = [statistics.median(gains[private]) for private in (0, 1)]
-        ratios = [shared / alone for shared, alone in zip(gains[0], gains[1])]
-        print(f"| {what} | {medians[0]:.2f} | {medians[1]:.2f} | {spread(ratios)} |", flush=True)
+            one = one_time(program, memfs(ours, rest, PRIVATE), 1)
+            for private in (shared, PRIVATE) if i % 2 == 0 else (PRIVATE, shared):
+                gains[private].append(one / one_time(program, memfs(ours, rest, private), 2))
+        ratios = [together / alone for together, alone in zip(gains[shared], gains[PRIVATE])]
+        print(f"| {what} | {statistics.median(gains[shared]):.2f} | {statistics.median(gains[PRIVATE]):.2f}"
+              f" | {spread(ratios)} |", flush=True)
 
 
 def print_against(old, new, rounds):
