@@ -156,6 +156,16 @@ uint64_t cycle_now() {
   return cycle_now_slow();
 }
 
+uint64_t interval_now() {
+#ifdef SCALEFS_SCHEDULE
+  if (schedule::active()) return kVirtualCycles + schedule::ticks();
+#endif
+  if (mode.load(std::memory_order_relaxed) == kUndecided) choose_mode();
+  if (mode.load(std::memory_order_relaxed) == kPlainTsc) [[likely]]
+    return read_tsc();
+  return static_cast<uint64_t>(read_clock(CLOCK_MONOTONIC));
+}
+
 bool cycle_is_tsc() {
   return !shared_counter_for_test.load(std::memory_order_relaxed) && machine_has_tsc();
 }

@@ -13,6 +13,9 @@ namespace scalefs {
 uint64_t cycle_now();
 // True when cycle_now() reads the time-stamp counter.
 bool cycle_is_tsc();
+// For how long something takes, and not for an order: cycles where cycle_is_tsc(), else nanoseconds of CLOCK_MONOTONIC,
+// which is cheap too where the counter is not trusted, and writes nothing that cores share.
+uint64_t interval_now();
 // Adds `skew` to what cycle_now() returns on the given core slot (tests; 0 takes it back).
 void set_cycle_skew_for_test(uint32_t core, int64_t skew);
 // Replaces rdtscp by the shared counter (tests of that path).

@@ -39,7 +39,7 @@ DirectReply::DirectReply(ReplySink& sink, const fuse_in_header& request)
       opcode_(request.opcode),
       unique_(request.unique),
       node_(request.nodeid),
-      since_(cycle_now()),
+      since_(interval_now()),
       target_(current_reply_target()) {}
 
 void* DirectReply::operator new(size_t bytes, const std::nothrow_t&) noexcept {

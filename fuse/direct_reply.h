@@ -19,7 +19,7 @@ namespace scalefs::fuse {
 class ReplySink {
  public:
   virtual ssize_t send(iovec* parts, int count) = 0;
-  // Before that: a request of this kind about this object, which came when cycle_now() was `since`, is answered with `code`.
+  // Before that: a request of this kind about this object, which came when interval_now() was `since`, is answered with `code`.
   virtual void note_answer(uint32_t opcode, uint64_t since, uint64_t node, int code) = 0;
 
  protected:
@@ -68,7 +68,7 @@ class DirectReply final : public Reply {
   const uint32_t opcode_;
   const uint64_t unique_;
   const uint64_t node_;
-  const uint64_t since_;  // cycle_now() at the request's arrival
+  const uint64_t since_;  // interval_now() at the request's arrival
   const ReplyTarget target_;
   ReplyBuffer buffer_;
   Bytes memory_;       // of buffer_, or in place

@@ -188,7 +188,7 @@ void serve_direct_request(FileSystem& file_system, ReplySink& sink, ConstBytes r
   const Arguments body(header, request.subspan(sizeof(header)));
   try {
     if (header.opcode == FUSE_FORGET || header.opcode == FUSE_BATCH_FORGET) {
-      const uint64_t since = cycle_now();
+      const uint64_t since = interval_now();
       forget(file_system, header.opcode, body);
       return sink.note_answer(header.opcode, since, header.nodeid, 0);
     }

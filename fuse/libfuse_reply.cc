@@ -34,7 +34,7 @@ LibfuseReply::LibfuseReply(fuse_req_t request, bool is_ioctl)
     : request_(request),
       is_ioctl_(is_ioctl),
       target_(current_reply_target()),
-      since_(cycle_now()),
+      since_(interval_now()),
       node_(current_node()),
       opcode_(current_opcode()) {}
 

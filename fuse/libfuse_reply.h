@@ -60,7 +60,7 @@ class LibfuseReply final : public Reply {
   fuse_req_t request_;
   const bool is_ioctl_;
   const ReplyTarget target_;
-  const uint64_t since_;  // cycle_now() at the request's arrival
+  const uint64_t since_;  // interval_now() at the request's arrival
   const uint64_t node_;
   const uint32_t opcode_;
 };

@@ -20,7 +20,7 @@ constexpr unsigned kFirstBits = 8;  // of the smallest bucket's bound
 
 }  // namespace
 
-RequestStats::RequestStats() : start_cycles_(cycle_now()), start_ms_(monotonic_ms()) {}
+RequestStats::RequestStats() : start_cycles_(interval_now()), start_ms_(monotonic_ms()) {}
 
 uint32_t RequestStats::bucket_of(uint64_t cycles) {
   if (cycles < (uint64_t{1} << kFirstBits)) return 0;
@@ -35,7 +35,7 @@ uint64_t RequestStats::bound_of(uint32_t bucket) {
 }
 
 void RequestStats::note(uint32_t opcode, uint64_t since) {
-  const uint64_t now = cycle_now();
+  const uint64_t now = interval_now();
   const uint64_t cycles = now > since ? now - since : 0;  // cores may disagree by a little
   Counts& counts = cores_.mine()[opcode % kKinds];
   counts.cycles.add(cycles);
@@ -45,8 +45,8 @@ void RequestStats::note(uint32_t opcode, uint64_t since) {
 uint64_t RequestStats::age_ms() const { return monotonic_ms() - start_ms_; }
 
 double RequestStats::ns_a_cycle() const {
-  const uint64_t cycles = cycle_now() - start_cycles_;
-  if (!cycle_is_tsc() || cycles == 0) return 0;
+  const uint64_t cycles = interval_now() - start_cycles_;
+  if (cycles == 0) return 0;
   return static_cast<double>(age_ms()) * 1e6 / static_cast<double>(cycles);
 }
 

@@ -19,14 +19,13 @@ class RequestStats {
  public:
   RequestStats();
 
-  // An answer to a request of this kind (FUSE_LOOKUP, ...), which came when cycle_now() was `since`.
+  // An answer to a request of this kind (FUSE_LOOKUP, ...), which came when interval_now() was `since`.
   void note(uint32_t opcode, uint64_t since);
 
   struct Kind {
     std::string_view name;
     uint64_t count = 0;
-    // Nanoseconds; 0 where the machine has no clock that is cheap enough (cycle_is_tsc). The percentiles and the longest
-    // are upper bounds, at most half as much again as what they bound.
+    // Nanoseconds. The percentiles and the longest are upper bounds, at most half as much again as what they bound.
     uint64_t mean_ns = 0, p50_ns = 0, p99_ns = 0, max_ns = 0;
   };
   // Kinds that were answered at least once.
@@ -35,7 +34,7 @@ class RequestStats {
 
  private:
   static constexpr uint32_t kKinds = 64;
-  // Two for each power of two of cycles: 256 cycles, 384, 512, ...
+  // Two for each power of two of what interval_now() counts: 256, 384, 512, ...
   static constexpr uint32_t kBuckets = 64;
   static uint32_t bucket_of(uint64_t cycles);
   static uint64_t bound_of(uint32_t bucket);

@@ -73,6 +73,14 @@ TEST_F(ClockTest, SkewAppliesToTheRealCounterToo) {
   EXPECT_GE(cycle_now(), plain + static_cast<uint64_t>(kFar) / 2);
 }
 
+TEST_F(ClockTest, AnIntervalIsMeasuredWithoutTheSharedCounter) {
+  use_shared_counter_for_test(true);
+  const uint64_t counted = cycle_now();
+  const uint64_t start = interval_now();
+  while (interval_now() - start < 1000) continue;
+  EXPECT_EQ(cycle_now(), counted + 1);
+}
+
 TEST_F(ClockTest, ForATestItIsTheRealCounterAnywhere) {
   use_tsc_for_test(true);
   const uint64_t before = cycle_now();
