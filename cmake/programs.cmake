@@ -139,11 +139,10 @@ if(SCALEFS_BENCH)
       scalefs_volume scalefs_memfs scalefs_diskfs scalefs_base benchmark::benchmark_main)
     scalefs_use_jemalloc(scalefs-microbench)
   endif()
-  # Each hot structure beside what else could have been taken. Built where it is asked for: cmake --build ... --target
-  # scalefs-structures.
+  # Each hot structure beside what else could have been taken.
   find_package(benchmark REQUIRED)
   file(GLOB structure_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/structures/*_bench.cc)
-  add_executable(scalefs-structures EXCLUDE_FROM_ALL ${structure_sources})
+  add_executable(scalefs-structures ${structure_sources})
   target_link_libraries(scalefs-structures PRIVATE scalefs_volume benchmark::benchmark_main)
   scalefs_use_jemalloc(scalefs-structures)
   pkg_check_modules(URCU IMPORTED_TARGET liburcu liburcu-cds)

@@ -4,12 +4,15 @@
 usage: bench_report.py calls [MICROBENCH [REPETITIONS]]   (build/release/scalefs-microbench, 7)
        bench_report.py scaling [MICROBENCH [ROUNDS]]
        bench_report.py against OLD_MICROBENCH [MICROBENCH [ROUNDS]]
+       bench_report.py structures [STRUCTURES [REPETITIONS]]   (build/release/scalefs-structures, 5)
 
   calls    calls in memory beside tmpfs through system calls, and commits: the tables of README.md. All
            run in one process, their repetitions in random order; medians are shown
   scaling  what the second thread brings on one file system, against the same on two private ones. In the rows of one
            directory, one name or one file the threads meet, in the others they do not
   against  what a call costs one thread, against the same call of another build
+  structures  what one operation of each hot structure costs, beside what else could have been taken. Repetitions of
+           all in random order; medians are shown
 
 What disturbs the machine is to disturb both sides of a ratio: scaling and against measure both sides right
 after each other, in an order that alternates from round to round, and show the median of the rounds' ratios
@@ -146,8 +149,36 @@ def print_against(old, new, rounds):
               f" | {spread(ratios)} |", flush=True)
 
 
+def structure_rows(results):
+    """{(structure, what it works with): {alternative: {threads: ns}}} of results in Google Benchmark's form. A name is
+    STRUCTURE/ALTERNATIVE[/ARGUMENTS][/real_time][/threads:N]."""
+    rows = {}
+    for result in results:
+        structure, alternative, *rest = result["run_name"].split("/")
+        arguments = [word for word in rest if word != "real_time" and not word.startswith("threads:")]
+        row = rows.setdefault((structure, ", ".join(arguments)), {})
+        row.setdefault(alternative, {})[result["threads"]] = result["real_time"]
+    return rows
+
+
+def print_structures(program, repetitions):
+    run = subprocess.run(
+        [program, "--benchmark_min_time=0.1", f"--benchmark_repetitions={repetitions}",
+         "--benchmark_enable_random_interleaving=true", "--benchmark_report_aggregates_only=true",
+         "--benchmark_format=json"], check=True, stdout=subprocess.PIPE, text=True)
+    medians = [r for r in json.loads(run.stdout)["benchmarks"] if r.get("aggregate_name") == "median"]
+    print("| structure | alternative | ns, 1 thread | more threads |")
+    print("|---|---|---|---|")
+    for (structure, arguments), alternatives in structure_rows(medians).items():
+        for alternative, times in alternatives.items():
+            more = ", ".join(f"{threads}: {time:.1f}" for threads, time in sorted(times.items()) if threads > 1)
+            what = f"{structure} ({arguments})" if arguments else structure
+            print(f"| {what} | {alternative} | {times[1]:.1f} | {more} |")
+
+
 def main():
-    tables = {"calls": print_calls, "scaling": print_scaling, "against": print_against}
+    tables = {"calls": print_calls, "scaling": print_scaling, "against": print_against,
+              "structures": print_structures}
     arguments = sys.argv[1:]
     if not arguments or arguments[0] not in tables:
         sys.exit(__doc__)
@@ -157,8 +188,9 @@ def main():
         if not arguments:
             sys.exit(__doc__)
         olds.append(arguments.pop(0))
-    program = arguments[0] if arguments else os.path.join("build", "release", "scalefs-microbench")
-    tables[what](*olds, program, int(arguments[1]) if len(arguments) > 1 else 7)
+    built, rounds = ("scalefs-structures", 5) if what == "structures" else ("scalefs-microbench", 7)
+    program = arguments[0] if arguments else os.path.join("build", "release", built)
+    tables[what](*olds, program, int(arguments[1]) if len(arguments) > 1 else rounds)
 
 
 if __name__ == "__main__":
