@@ -9,7 +9,6 @@
 
 #include "base/atomic.h"
 #include "base/core.h"
-#include "base/log.h"
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -70,15 +69,7 @@ bool detect_tsc() {
 }
 
 bool machine_has_tsc() {
-  static const bool has = [] {
-    const bool found = detect_tsc();
-    if (!found) {
-      log_info(
-          "the time-stamp counter is not known to be synchronised here; operations are ordered by "
-          "one shared counter, which costs scalability");
-    }
-    return found;
-  }();
+  static const bool has = detect_tsc();
   return has;
 }
 

@@ -1,6 +1,6 @@
 // The two clocks. cycle_now() orders operations (I2): rdtscp where the time-stamp counter is
 // synchronised (constant_tsc, nonstop_tsc, clocksource tsc), else one shared counter (then I1 does
-// not hold for stamps, which is logged once). wall_ns() is what users see in time stamps.
+// not hold for stamps, which a daemon says once). wall_ns() is what users see in time stamps.
 // Both can be faked: a skew a core for cycle_now, a fixed value for wall_ns. Under the seeded
 // scheduler all of them read its virtual time.
 #pragma once

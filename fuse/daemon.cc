@@ -17,6 +17,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "diskfs/file_device.h"
@@ -233,6 +234,11 @@ bool Daemon::mount() {
   wanted.on_ready = [this] {
     startup_.ready(fmt::format("serving {} on {}", options_.memory ? "a volume in memory" : options_.source,
                                mountpoint_));
+    // Only now: a mount that succeeds is silent.
+    if (!options_.memory && !cycle_is_tsc()) {
+      log_info("the processors' time-stamp counters are not known to be synchronised here: operations are ordered by one "
+               "shared counter, which costs speed where many processors change things");
+    }
   };
   if (options_.on_errors == Options::OnErrors::remount_read_only) {
     wanted.on_damage = [this] { volume_->refuse_changes("reading what is damaged"); };

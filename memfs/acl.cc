@@ -101,7 +101,8 @@ Result<Inherited> inherit(MemFs::Impl& impl, Mnode& directory, uint32_t mode, ui
   std::optional<XattrValue> found;
   {
     EpochGuard guard;
-    if (const XattrValue* value = present_acl(directory, kDefaultAclName)) found = *value;
+    if (const StoredXattr* value = present_acl(directory, kDefaultAclName))
+      found.emplace(value->bytes().begin(), value->bytes().end());
   }
   Inherited result{mode & ~(umask & 0777), {}};
   if (!found) return result;

@@ -104,9 +104,9 @@ std::unique_ptr<OpRecord> attribute_record(Impl& impl, const SetAttrOp& op, int6
 // The access ACL as chmod leaves it; null when there is none. mode_lock is held, where the mode changes.
 Result<std::optional<Acl>> acl_after_chmod(const Mnode& mnode, const SetAttrOp& op) {
   if (!op.mode) return std::optional<Acl>();
-  const XattrValue* present = present_acl(mnode, kAccessAclName);
+  const StoredXattr* present = present_acl(mnode, kAccessAclName);
   if (present == nullptr) return std::optional<Acl>();
-  SCALEFS_TRY(Acl acl, Acl::parse(*present));
+  SCALEFS_TRY(Acl acl, Acl::parse(present->bytes()));
   if (acl.empty()) return std::optional<Acl>();
   acl.set_mode_bits(*op.mode);
   return std::optional<Acl>(std::move(acl));

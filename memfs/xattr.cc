@@ -49,7 +49,7 @@ Status check_xattr_name(const Mnode& mnode, std::string_view name, int missing) 
 // One change, found out under its lock: the set that will be, and what is logged of it.
 struct Change {
   std::unique_ptr<XattrSet> set;            // null: stays
-  std::unique_ptr<const XattrValue> value;  // of the name whose cell is `cell`, instead of a set
+  std::unique_ptr<const StoredXattr> value;  // of the name whose cell is `cell`, instead of a set
   XattrCell* cell = nullptr;
   std::optional<uint32_t> mode;
   std::unique_ptr<OpRecord> records[2];
@@ -94,7 +94,7 @@ Change setting(Impl& impl, Mnode& mnode, const Atomic<const XattrSet*>& place, X
   Change change;
   change.cell = cell;
   if (cell != nullptr)
-    change.value = std::make_unique<const XattrValue>(value.begin(), value.end());
+    change.value = std::make_unique<const StoredXattr>(value);
   else
     change.set = xattrs_with(place, name, value);
   change.mode = mode;
@@ -176,9 +176,9 @@ Seen look(const Mnode& mnode, std::string_view name, ConstBytes value) {
   EpochGuard guard;
   const XattrTable* table = present_xattrs(mnode);
   if (table == nullptr) return seen;
-  const XattrValue* found = table->find(name, &seen.stamp);
+  const StoredXattr* found = table->find(name, &seen.stamp);
   seen.present = found != nullptr;
-  seen.same = found != nullptr && std::equal(found->begin(), found->end(), value.begin(), value.end());
+  seen.same = found != nullptr && std::ranges::equal(found->bytes(), value);
   return seen;
 }
 Status check_present(bool present, XattrMode mode) {
@@ -257,9 +257,9 @@ Result<std::vector<std::byte>> MemFs::getxattr(MnodeNo number, std::string_view 
   SCALEFS_TRY_VOID(load_xattrs(*impl_, *mnode));
   EpochGuard guard;
   const XattrTable* table = present_xattrs(*mnode);
-  const XattrValue* value = table != nullptr ? table->find(name) : nullptr;
+  const StoredXattr* value = table != nullptr ? table->find(name) : nullptr;
   if (value == nullptr) return Errno(ENODATA);
-  return *value;
+  return std::vector<std::byte>(value->bytes().begin(), value->bytes().end());
 }
 
 Result<std::vector<std::string>> MemFs::listxattr(MnodeNo number) {

@@ -6,20 +6,20 @@
 
 namespace scalefs::memfs {
 
-XattrCell::XattrCell(ConstBytes value) : value_(new XattrValue(value.begin(), value.end())) {
+XattrCell::XattrCell(ConstBytes value) : value_(new StoredXattr(value)) {
   memory_count(MemoryClass::xattr, static_cast<int64_t>(sizeof(XattrCell) + value.size()));
 }
 
 XattrCell::~XattrCell() {
-  const XattrValue* value = value_.load(relaxed);
-  memory_count(MemoryClass::xattr, -static_cast<int64_t>(sizeof(XattrCell) + value->size()));
+  const StoredXattr* value = value_.load(relaxed);
+  memory_count(MemoryClass::xattr, -static_cast<int64_t>(sizeof(XattrCell) + value->bytes().size()));
   delete value;
 }
 
-const XattrValue* XattrCell::replace(std::unique_ptr<const XattrValue> value) {
-  const auto size = static_cast<int64_t>(value->size());
-  const XattrValue* old = value_.exchange(value.release(), acq_rel);  // pairs with value()
-  memory_count(MemoryClass::xattr, size - static_cast<int64_t>(old->size()));
+const StoredXattr* XattrCell::replace(std::unique_ptr<const StoredXattr> value) {
+  const auto size = static_cast<int64_t>(value->bytes().size());
+  const StoredXattr* old = value_.exchange(value.release(), acq_rel);  // pairs with value()
+  memory_count(MemoryClass::xattr, size - static_cast<int64_t>(old->bytes().size()));
   return old;
 }
 
@@ -32,7 +32,7 @@ void XattrSet::count() {
   memory_count(MemoryClass::xattr, counted_);
 }
 
-std::vector<XattrSet::Item>::iterator XattrSet::place(std::string_view name) {
+XattrSet::Items::iterator XattrSet::place(std::string_view name) {
   return std::lower_bound(items_.begin(), items_.end(), name,
                           [](const Item& item, std::string_view n) { return item.name < n; });
 }
@@ -44,13 +44,13 @@ XattrCell* XattrSet::cell(std::string_view name) const {
   return at != items_.end() && at->name == name ? at->cell.get() : nullptr;
 }
 
-const XattrValue* XattrSet::find(std::string_view name) const {
+const StoredXattr* XattrSet::find(std::string_view name) const {
   const XattrCell* found = cell(name);
   return found != nullptr ? &found->value() : nullptr;
 }
 
 void XattrSet::append_names(std::vector<std::string>* names) const {
-  for (const Item& item : items_) names->push_back(item.name);
+  for (const Item& item : items_) names->emplace_back(item.name);
 }
 
 std::unique_ptr<XattrSet> XattrSet::with(std::string_view name, ConstBytes value) const {
@@ -60,7 +60,7 @@ std::unique_ptr<XattrSet> XattrSet::with(std::string_view name, ConstBytes value
   if (at != copy->items_.end() && at->name == name) {
     at->cell = std::move(cell);
   } else {
-    copy->items_.insert(at, Item{std::string(name), std::move(cell)});
+    copy->items_.insert(at, Item{Name(name), std::move(cell)});
   }
   copy->count();
   return copy;

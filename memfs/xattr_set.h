@@ -12,11 +12,22 @@
 
 #include "base/atomic.h"
 #include "base/bytes.h"
+#include "base/line_allocator.h"
 
 namespace scalefs::memfs {
 
 using XattrValue = std::vector<std::byte>;
 using XattrPairs = std::vector<std::pair<std::string, XattrValue>>;
+
+// A value as it is kept. Like all of a set it is read by many cores for long, and has its lines to itself.
+class alignas(64) StoredXattr {
+ public:
+  explicit StoredXattr(ConstBytes value) : bytes_(value.begin(), value.end()) {}
+  ConstBytes bytes() const { return bytes_; }
+
+ private:
+  const std::vector<std::byte, LineAllocator<std::byte>> bytes_;
+};
 
 // The value of one name.
 class alignas(64) XattrCell {
@@ -27,22 +38,22 @@ class alignas(64) XattrCell {
   XattrCell& operator=(const XattrCell&) = delete;
 
   // Under an EpochGuard, or under the lock of the name's changes.
-  const XattrValue& value() const { return *value_.load(acquire); }  // pairs with replace()
+  const StoredXattr& value() const { return *value_.load(acquire); }  // pairs with replace()
   // Under that lock. The caller retires what was there.
-  const XattrValue* replace(std::unique_ptr<const XattrValue> value);
+  const StoredXattr* replace(std::unique_ptr<const StoredXattr> value);
 
  private:
-  Atomic<const XattrValue*> value_;
+  Atomic<const StoredXattr*> value_;
 };
 
-class XattrSet {
+class alignas(64) XattrSet {
  public:
   XattrSet() = default;
   ~XattrSet();
   XattrSet& operator=(const XattrSet&) = delete;
 
   // Null when there is none of that name.
-  const XattrValue* find(std::string_view name) const;
+  const StoredXattr* find(std::string_view name) const;
   XattrCell* cell(std::string_view name) const;
   void append_names(std::vector<std::string>* names) const;
   bool empty() const { return items_.empty(); }
@@ -52,15 +63,17 @@ class XattrSet {
   std::unique_ptr<XattrSet> without(std::string_view name) const;
 
  private:
+  using Name = std::basic_string<char, std::char_traits<char>, LineAllocator<char>>;
   struct Item {
-    std::string name;
+    Name name;
     std::shared_ptr<XattrCell> cell;
   };
+  using Items = std::vector<Item, LineAllocator<Item>>;
   XattrSet(const XattrSet& other);
-  std::vector<Item>::iterator place(std::string_view name);
+  Items::iterator place(std::string_view name);
   void count();
 
-  std::vector<Item> items_;  // ascending by name
+  Items items_;  // ascending by name
   int64_t counted_ = 0;
 };
 

@@ -57,17 +57,17 @@ XattrTable::Bucket& XattrTable::bucket(std::string_view name) {
   return *fresh.release();
 }
 
-const XattrValue* XattrTable::find_acl(std::string_view name) const {
+const StoredXattr* XattrTable::find_acl(std::string_view name) const {
   const XattrSet* set = acls_.load(acquire);  // pairs with publish_xattrs
   return set != nullptr ? set->find(name) : nullptr;
 }
 
-const XattrValue* XattrTable::find(std::string_view name, Stamp* stamp) const {
+const StoredXattr* XattrTable::find(std::string_view name, Stamp* stamp) const {
   if (is_acl_name(name)) return find_acl(name);
   const Bucket* bucket = find_bucket(name);
   if (bucket == nullptr) return nullptr;
   const XattrSet* set = bucket->set.load(acquire);  // pairs with publish_xattrs
-  const XattrValue* found = set != nullptr ? set->find(name) : nullptr;
+  const StoredXattr* found = set != nullptr ? set->find(name) : nullptr;
   if (stamp != nullptr) *stamp = bucket->stamp.load(acquire);
   return found;
 }

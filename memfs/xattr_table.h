@@ -42,8 +42,8 @@ class XattrTable {
 
   // --- Under an EpochGuard, or under the lock of what is looked at.
   // Null when there is none of that name. `stamp`: of the last change in its bucket.
-  const XattrValue* find(std::string_view name, Stamp* stamp = nullptr) const;
-  const XattrValue* find_acl(std::string_view name) const;
+  const StoredXattr* find(std::string_view name, Stamp* stamp = nullptr) const;
+  const StoredXattr* find_acl(std::string_view name) const;
   // All of one moment, ascending.
   std::vector<std::string> names() const;
   // The largest stamp of any bucket.

@@ -25,8 +25,8 @@ const XattrSet& set_or_none(const Atomic<const XattrSet*>& place) {
 void RetireXattrs::operator()(const XattrSet* set) const {
   epoch::retire(const_cast<XattrSet*>(set));
 }
-void RetireXattrs::operator()(const XattrValue* value) const {
-  epoch::retire(const_cast<XattrValue*>(value));
+void RetireXattrs::operator()(const StoredXattr* value) const {
+  epoch::retire(const_cast<StoredXattr*>(value));
 }
 
 Status load_xattrs(MemFs::Impl& impl, Mnode& mnode) {

@@ -23,7 +23,7 @@ inline XattrTable* present_xattrs(const Mnode& mnode) {
 // Makes the table when there is none. They were loaded. Allocates.
 XattrTable& xattr_table(Mnode& mnode);
 // An access control list; null when there is none. mode_lock is held, or an EpochGuard.
-inline const XattrValue* present_acl(const Mnode& mnode, std::string_view name) {
+inline const StoredXattr* present_acl(const Mnode& mnode, std::string_view name) {
   const XattrTable* table = present_xattrs(mnode);
   return table != nullptr ? table->find_acl(name) : nullptr;
 }
@@ -31,10 +31,10 @@ inline const XattrValue* present_acl(const Mnode& mnode, std::string_view name) 
 // answer, after the locks; may be null.
 struct RetireXattrs {
   void operator()(const XattrSet* set) const;
-  void operator()(const XattrValue* value) const;
+  void operator()(const StoredXattr* value) const;
 };
 using OldXattrs = std::unique_ptr<const XattrSet, RetireXattrs>;
-using OldXattrValue = std::unique_ptr<const XattrValue, RetireXattrs>;
+using OldXattrValue = std::unique_ptr<const StoredXattr, RetireXattrs>;
 OldXattrs publish_xattrs(Atomic<const XattrSet*>& place, std::unique_ptr<XattrSet> set);
 // A copy of the set with `name` set, or without it; the lock is held.
 std::unique_ptr<XattrSet> xattrs_with(const Atomic<const XattrSet*>& place, std::string_view name,
