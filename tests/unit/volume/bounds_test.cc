@@ -21,11 +21,13 @@ TEST(Bounds, ConcurrentFsyncsShareFlushes) {
   ASSERT_TRUE(m.mount().ok());
   std::vector<MnodeNo> files;
   for (int i = 0; i < kThreads; ++i) files.push_back(m.create(kRootMnode, std::to_string(i)));
-  m.faults.set_flush_hook([] {  // a device whose flushes take a millisecond
+  // A device whose flushes are slow: they last until all threads wait for one.
+  Atomic<int> working{kThreads};
+  m.faults.set_flush_hook([&working] {
     Mutex mutex;
     CondVar never;
     MutexLock lock(mutex);
-    never.wait_for(mutex, 1);
+    for (int ms = 0; ms < 1000 && working.load(relaxed) > 0; ++ms) never.wait_for(mutex, 1);
   });
   const uint64_t before = m.flushes();
   Atomic<int> failures{0};
@@ -35,7 +37,9 @@ TEST(Bounds, ConcurrentFsyncsShareFlushes) {
       for (int round = 0; round < kRounds; ++round) {
         const std::string text = "round " + std::to_string(round);
         if (m.write(files[i], 0, text) != 0) failures.fetch_add(1, relaxed);
+        working.fetch_sub(1, relaxed);
         if (!m.volume->fsync(files[i], false).ok()) failures.fetch_add(1, relaxed);
+        if (round + 1 < kRounds) working.fetch_add(1, relaxed);
       }
     });
   }
