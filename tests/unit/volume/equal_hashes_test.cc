@@ -214,7 +214,7 @@ std::vector<uint64_t> seeds(uint64_t count) {
 }
 
 TEST(EqualHashes, InMemory) {
-  for (const uint64_t seed : seeds(40)) {
+  for (const uint64_t seed : seeds(testing::seeds_of(40))) {
     SCOPED_TRACE(fmt::format("SCALEFS_SEED={}", seed));
     memfs::MemFs fs({.hash_key = kEqualHashesKey}, nullptr, nullptr);
     memfs::LoadedObject root;
@@ -235,7 +235,7 @@ TEST(EqualHashes, InMemory) {
 }
 
 TEST(EqualHashes, OnDisk) {
-  for (const uint64_t seed : seeds(40)) {
+  for (const uint64_t seed : seeds(testing::seeds_of(40))) {
     SCOPED_TRACE(fmt::format("SCALEFS_SEED={}", seed));
     const auto device = testing::formatted_device(16u << 20);
     VolumeOptions options;
