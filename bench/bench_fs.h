@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,23 +44,33 @@ inline memfs::MemFs& fs_of(int thread) {
   return *file_systems[static_cast<size_t>(thread) % file_systems.size()];
 }
 
-// Of those that the process may use the n-th; threads that move between processors take their names' and objects' places
-// from one to the other.
-inline void pin_to_processor(int n) {
-  static const cpu_set_t ours = [] {
-    cpu_set_t set;
-    return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? set : cpu_set_t{};
-  }();
-  int left = n % std::max(CPU_COUNT(&ours), 1);
-  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
-    if (!CPU_ISSET(processor, &ours) || left-- != 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(processor, &one);
-    (void)::sched_setaffinity(0, sizeof(one), &one);  // it works anywhere
-    return;
+// For as long as it lives the thread runs on one processor, of those that it may use the n-th: threads that move between
+// processors take their names' and objects' places from one to the other. Afterwards it may use all again, for who runs the
+// next benchmark makes threads, which inherit that.
+class Pinned {
+ public:
+  explicit Pinned(int n) {
+    known_ = ::sched_getaffinity(0, sizeof(before_), &before_) == 0;
+    int left = known_ ? n % CPU_COUNT(&before_) : 0;
+    for (int processor = 0; known_ && processor < CPU_SETSIZE; ++processor) {
+      if (!CPU_ISSET(processor, &before_) || left-- != 0) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(processor, &one);
+      (void)::sched_setaffinity(0, sizeof(one), &one);  // it works anywhere
+      return;
+    }
   }
-}
+  ~Pinned() {
+    if (known_) (void)::sched_setaffinity(0, sizeof(before_), &before_);
+  }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+
+ private:
+  cpu_set_t before_ = {};
+  bool known_ = false;
+};
 
 inline void fail(benchmark::State& state, int code) {
   if (code != 0) state.SkipWithError(("errno " + std::to_string(code)).c_str());

@@ -44,7 +44,7 @@ void start_files(const benchmark::State& state) {
 template <class Call>
 void run(benchmark::State& state, Call call) {
   const int thread = state.thread_index();
-  pin_to_processor(thread);
+  const Pinned pinned(thread);
   MemFs& fs = fs_of(thread);
   const bool shared = state.range(1) != 0;
   const MnodeNo file = file_of(thread, shared ? 0 : static_cast<size_t>(1 + thread));
@@ -69,7 +69,7 @@ void BM_Write4K(benchmark::State& state) {
   });
 }
 void BM_Append4K(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   MemFs& fs = fs_of(state.thread_index());
   const MnodeNo file =
       file_of(state.thread_index(), static_cast<size_t>(1 + state.thread_index()));

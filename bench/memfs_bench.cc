@@ -92,13 +92,13 @@ void create_more(benchmark::State& state) {
 }
 
 void BM_CreateGrowing(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   create_more(state);
 }
 
 // The thread's names have been there before: its tables have their sizes, and its allocator the memory.
 void BM_Create(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill_some(state);
   const auto& [fs, parent] = folder_of(state);
   Name name(state.thread_index());
@@ -119,7 +119,7 @@ void BM_Create(benchmark::State& state) {
 }
 
 void BM_Unlink(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill(state);
   const auto& [fs, parent] = folder_of(state);
   Name name(state.thread_index());
@@ -128,7 +128,7 @@ void BM_Unlink(benchmark::State& state) {
 }
 
 void BM_Lookup(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill(state);
   const auto& [fs, parent] = folder_of(state);
   Name name(state.thread_index());
@@ -141,7 +141,7 @@ void BM_Lookup(benchmark::State& state) {
 }
 
 void BM_LookupSameName(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill(state);
   const auto& [fs, parent] = folder_of(state);
   const std::string_view name = folders.size() > 1 && state.thread_index() == 1 ? "b-7" : "a-7";
@@ -153,7 +153,7 @@ void BM_LookupSameName(benchmark::State& state) {
 }
 
 void BM_Stat(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill(state);
   const auto& [fs, parent] = folder_of(state);
   const MnodeNo file = fs.lookup(parent, Name(state.thread_index()).of(7))->attr.mnode;
@@ -161,7 +161,7 @@ void BM_Stat(benchmark::State& state) {
 }
 
 void BM_Rename(benchmark::State& state) {
-  pin_to_processor(state.thread_index());
+  const Pinned pinned(state.thread_index());
   fill(state);
   const auto& [fs, parent] = folder_of(state);
   Name from(state.thread_index());
