@@ -29,6 +29,7 @@ std::atomic<bool> skew_for_test{false};
 constinit std::atomic<int64_t> skews[kCoresMax];
 alignas(kFalseSharingBytes) std::atomic<uint64_t> shared_counter{1};
 std::atomic<int64_t> wall_for_test{-1};
+std::atomic<int64_t> wall_step_for_test{0};
 
 // The first `kLimit` bytes of a file of the kernel's; empty when it cannot be read.
 std::string read_kernel_file(const char* path) {
@@ -128,7 +129,10 @@ constexpr int64_t kVirtualWallNs = 1'700'000'000'000'000'000;
 
 int64_t wall(clockid_t clock) {
   const int64_t faked = wall_for_test.load(std::memory_order_relaxed);
-  if (faked >= 0) return faked;
+  if (faked >= 0) {
+    const int64_t step = wall_step_for_test.load(std::memory_order_relaxed);
+    return step == 0 ? faked : wall_for_test.fetch_add(step, std::memory_order_relaxed);
+  }
 #ifdef SCALEFS_SCHEDULE
   if (schedule::active()) return kVirtualWallNs + static_cast<int64_t>(schedule::ticks());
 #endif
@@ -180,6 +184,7 @@ void use_tsc_for_test(bool on) { tsc_for_test.store(on, std::memory_order_relaxe
 int64_t wall_ns() { return wall(CLOCK_REALTIME); }
 int64_t wall_coarse_ns() { return wall(CLOCK_REALTIME_COARSE); }
 void set_wall_for_test(int64_t ns) { wall_for_test.store(ns, std::memory_order_relaxed); }
+void step_wall_for_test(int64_t ns) { wall_step_for_test.store(ns, std::memory_order_relaxed); }
 
 uint64_t monotonic_ms() {
 #ifdef SCALEFS_SCHEDULE

@@ -30,6 +30,8 @@ int64_t wall_ns();
 int64_t wall_coarse_ns();
 // From now on wall_ns and wall_coarse_ns return `ns`; a negative value takes it back (tests).
 void set_wall_for_test(int64_t ns);
+// Each reading of that time moves it on by `ns` (tests; 0 takes it back).
+void step_wall_for_test(int64_t ns);
 
 // Milliseconds of a monotonic clock, for periods and time-outs.
 uint64_t monotonic_ms();

@@ -110,7 +110,7 @@ void FileAccess::grow_to(uint64_t size) {
 }
 
 Status FileAccess::fill(const ByteRange& range, bool may_grow) {
-  if (is_filled(range, may_grow)) return log_times(impl_.now_ns());
+  if (is_filled(range, may_grow)) return log_times(wall_coarse_ns());
   Listing listing(*this);
   uint64_t wanted = 0;
   for (;;) {
@@ -150,7 +150,7 @@ void FileAccess::fill_held(const ByteRange& range, bool may_grow, const AbsentPa
   const uint64_t bare = count_holes(absent, range.first(), range.last(), true);
   mark_unwritten(absent, range.first(), range.last());
   const Stamp stamp = log_own({&record, record != nullptr ? size_t{1} : size_t{0}}, &hold, room,
-                              impl_.now_ns(), [&] {
+                              wall_coarse_ns(), [&] {
                                 if (may_grow) grow_to(range.end);
                               });
   settle_overlay(hold, stamp);
@@ -172,7 +172,7 @@ bool FileAccess::is_clear(const ByteRange& range) {
 
 // Punching, and zeroing (`unwritten`: the pages stay allocated).
 Status FileAccess::clear(const ByteRange& range, bool unwritten, bool may_grow) {
-  if (!unwritten && is_clear(range)) return log_times(impl_.now_ns());
+  if (!unwritten && is_clear(range)) return log_times(wall_coarse_ns());
   Listing listing(*this);
   const uint64_t pages = unwritten ? range.last() - range.first() : 0;
   for (;;) {
@@ -256,7 +256,7 @@ void FileAccess::clear_held(const ByteRange& range, bool unwritten, bool may_gro
       mark_holes(from, to);
     }
   }
-  const Stamp stamp = log_own(records, &hold, room, impl_.now_ns(), [&] {
+  const Stamp stamp = log_own(records, &hold, room, wall_coarse_ns(), [&] {
     if (may_grow) grow_to(range.end);
   });
   settle_overlay(hold, stamp);

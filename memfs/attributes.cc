@@ -244,7 +244,7 @@ Attr MemFs::Impl::answer_own(const Mnode& mnode, int64_t now_ns) const {
 
 void MemFs::Impl::touch_atime(Mnode& mnode) {
   if (options.noatime || (options.nodiratime && mnode.is_directory())) return;
-  const int64_t now = now_ns();
+  const int64_t now = wall_coarse_ns();
   if (deltas.atime_stands(mnode, now, options.relatime ? kRelatimeNs : 0)) return;
   deltas.set_atime(mnode, now, logging());
 }
@@ -256,7 +256,7 @@ Status MemFs::Impl::kill_set_id(Mnode& mnode) {
   change.kill_suid_sgid = true;
   Reservation room(*this);
   SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost, .tree_places = kAttributePlaces}));
-  const int64_t now = now_ns();
+  const int64_t now = wall_coarse_ns();
   SleepLock lock(mnode.mode_lock);
   const SetAttrOp op = resolve_change(mnode, change, now);
   if (!op.mode) return {};
@@ -290,7 +290,7 @@ Result<Attr> MemFs::getattr(MnodeNo number) {
 Result<Attr> MemFs::setattr(MnodeNo number, const SetAttr& change) {
   Impl& impl = *impl_;
   SCALEFS_TRY(const Pin mnode, Pin::of(impl, number));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   if (change.size) {
     if (mnode->is_directory()) return Errno(EISDIR);
     if (!mnode->is_file()) return Errno(EINVAL);

@@ -239,7 +239,7 @@ class FileAccess {
   // What the page stands for has changed: its mark, or the count.
   void count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped)
       REQUIRES(slot.lock);
-  void note_write();
+  void note_write(int64_t now_ns);
   Result<size_t> write_step(uint64_t offset, ConstBytes from, Room& room);
   Put known_held(uint64_t offset, size_t count, uint64_t* missing);
   void list() {
@@ -372,7 +372,7 @@ class FileAccess {
   Stamp log_own(std::span<std::unique_ptr<OpRecord>> records, RangeHold* hold, Room& room,
                 int64_t now_ns, Publish publish) {
     // A record that is stamped later and says what the object shows shall know it.
-    if (backed_) note_write();
+    if (backed_) note_write(now_ns);
     // Whatever was set explicitly before comes before.
     const Stamp newest = std::max({hold != nullptr ? hold->newest() : Stamp{0},
                                    mnode_.stamp.load(acquire),

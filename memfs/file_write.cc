@@ -19,12 +19,11 @@ size_t part_in_page(uint64_t offset, size_t count) {
 
 }  // namespace
 
-void FileAccess::note_write() {
+void FileAccess::note_write(int64_t now_ns) {
   // Before the bytes: whatever record carries them carries these times too. A write has no stamp; it counts
   // as the successor of the last explicit change.
-  const int64_t now = impl_.now_ns();
   const Stamp after = mnode_.mtime_set_stamp.load(acquire);  // pairs with setattr's release
-  impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now, .ctime_ns = now, .stamp = after + 1});
+  impl_.deltas.add(mnode_, MetaDelta{.mtime_ns = now_ns, .ctime_ns = now_ns, .stamp = after + 1});
 }
 
 void FileAccess::count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped) {
@@ -276,7 +275,7 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
 Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, Room& room) {
   Listing listing(*this);
   unlogged_ = true;
-  note_write();
+  note_write(wall_coarse_ns());
   Result<size_t> written = write_chunk(offset, from, room);
   if (!written.ok()) impl_.mark_times_dirty(mnode_);  // no page may be dirty that would carry them
   return written;
@@ -306,7 +305,7 @@ Result<uint64_t> FileAccess::append(ConstBytes from) {
       room.take(Need{.blocks = pages_max, .memory_bytes = pages_max * kBlockBytes}));
   Listing listing(*this);
   unlogged_ = true;
-  note_write();
+  note_write(wall_coarse_ns());
   std::vector<PagePtr> pages(pages_max);
   const auto prepare = [&](size_t in) {
     for (size_t done = 0, i = 0; done < from.size(); ++i) {

@@ -54,7 +54,6 @@ struct MemFs::Impl {
   void note_tombstone(Mnode& directory);
   alignas(64) std::unique_ptr<Reclaimer> reclaimer;  // reclaim.h
 
-  int64_t now_ns() const { return options.clock_ns ? options.clock_ns() : wall_coarse_ns(); }
   bool logging() const { return log != nullptr; }
 
   // The object, or null when there is none (any more). The caller holds an EpochGuard, and uses the

@@ -31,7 +31,6 @@ struct MemFsOptions {
   bool relatime = true;       // false: strictatime, unless noatime
   bool noatime = false;
   bool nodiratime = false;    // the same for directories alone
-  int64_t (*clock_ns)() = nullptr;  // null: wall_coarse_ns
 };
 
 // A page sampled for writeback: a private copy and the generation it was taken at.

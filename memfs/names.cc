@@ -39,7 +39,7 @@ Result<Entry> make_named(Impl& impl, MnodeNo directory_number, std::string_view 
                               .blocks = link ? 1u : 0u,
                               .tree_places = (link ? kSymlinkPlaces : kNamePlaces) +
                                              xattrs_places(inherited.xattrs)}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   SCALEFS_TRY(MadeObject made, make_object(impl, *directory, what, std::move(inherited), caller, now));
   const NameValue value(made.attr.mnode, made.mnode->type);
   Mnode* const mnode = made.mnode.get();
@@ -97,7 +97,7 @@ Status remove_named(Impl& impl, MnodeNo directory_number, std::string_view name,
     if (!reserved)
       SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces, .always = true}));
     reserved = true;
-    const int64_t now = impl.now_ns();
+    const int64_t now = wall_coarse_ns();
     std::unique_ptr<OpRecord> record;
     if (impl.logging()) {
       record = impl.make_record(
@@ -221,7 +221,7 @@ Result<Entry> MemFs::tmpfile(MnodeNo dir, uint32_t mode, const Caller& caller) {
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take({.log_bytes = kRecordCost,
                               .tree_places = kNamePlaces + xattrs_places(inherited.xattrs)}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   SCALEFS_TRY(
       MadeObject made,
       make_object(impl, *directory, what, std::move(inherited), caller, now));
@@ -256,7 +256,7 @@ Result<Entry> MemFs::link(MnodeNo target_number, MnodeNo dir, std::string_view n
   const uint64_t cost = kRecordCost + name.size();
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = kNamePlaces}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   const NameValue value(target->number, target->type);
   NameItemPtr item(NameItem::make(hash, name, value));
   std::unique_ptr<OpRecord> record;

@@ -131,7 +131,7 @@ struct Prepared {
 
 Result<Prepared> prepare(Rename& r, uint64_t cost, Inherited inherited) {
   Prepared p;
-  p.now = r.impl.now_ns();
+  p.now = wall_coarse_ns();
   const NameValue moved(r.moved->number, r.moved->type);
   if (r.replaced) {
     p.target_cell = std::make_unique<NameCell>();

@@ -195,7 +195,7 @@ Status set_acl(Impl& impl, Mnode& mnode, std::string_view name, ConstBytes value
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take({.log_bytes = cost + kRecordCost,
                               .tree_places = xattr_places(value.size()) + kAttributePlaces}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   Atomic<const XattrSet*>& place = xattr_table(mnode).acls();
   OldXattrs old;
   SleepLock lock(mnode.mode_lock);
@@ -232,7 +232,7 @@ Status MemFs::setxattr(MnodeNo number, std::string_view name, ConstBytes value, 
   const uint64_t cost = kRecordCost + name.size() + value.size();
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take({.log_bytes = cost, .tree_places = xattr_places(value.size())}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   const Seen seen = look(*mnode, name, value);
   if (seen.same && mode != XattrMode::create) {
     apply_ctime(impl, *mnode, seen.stamp, now);
@@ -280,7 +280,7 @@ Status MemFs::removexattr(MnodeNo number, std::string_view name) {
   Reservation room(impl);
   SCALEFS_TRY_VOID(room.take(
       {.log_bytes = kRecordCost + name.size(), .tree_places = xattr_places(0), .always = true}));
-  const int64_t now = impl.now_ns();
+  const int64_t now = wall_coarse_ns();
   XattrTable::Bucket& bucket = xattr_table(*mnode).bucket(name);
   Replaced old;
   MutexLock lock(bucket.lock);

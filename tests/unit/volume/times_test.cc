@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,7 +25,10 @@ class Times : public ::testing::Test {
     file_ = m_.create(dir_, "file");
     ASSERT_EQ(m_.write(file_, 0, "text"), 0);
   }
-  void TearDown() override { set_wall_for_test(-1); }
+  void TearDown() override {
+    step_wall_for_test(0);
+    set_wall_for_test(-1);
+  }
 
   void tick() { set_wall_for_test(now_ += kSecond); }
   void sync() { ASSERT_TRUE(m_.volume->sync().ok()); }
@@ -137,6 +141,64 @@ TEST_F(Times, ATimeThatTheClockHasPassedIsNoMoreThanATime) {
   expect_both(kSecond);
   change_both();
   expect_both(now_);
+}
+
+// A call that looks at the clock twice tells memory no later time than the log.
+TEST_F(Times, WhatACallShowsStaysWhereTheClockMovesDuringIt) {
+  using memfs::AllocateMode;
+  memfs::SetAttr empty, shorter, longer, touched, mode, both;
+  empty.size = 0;
+  shorter.size = 2;
+  longer.size = 100'000;
+  touched.mtime_ns = memfs::SetAttr::kNow;
+  mode.mode = 04755;
+  both.size = 3;
+  both.mtime_ns = memfs::SetAttr::kNow;
+  const auto set = [&](const memfs::SetAttr& change) { return m_.fs().setattr(file_, change).code(); };
+  const auto allocate = [&](AllocateMode how, uint64_t offset, uint64_t length) {
+    return m_.fs().allocate(file_, how, offset, length).code();
+  };
+  const std::string text(5000, 'x');
+  const auto bytes = std::as_bytes(std::span(text));
+  const std::vector<std::pair<std::string, std::function<int()>>> calls = {
+      {"write", [&] { return m_.write(file_, 0, text); }},
+      {"append", [&] { return m_.fs().append(file_, bytes).code(); }},
+      {"shorter", [&] { return set(shorter); }},
+      {"shorter, to the same size", [&] { return set(shorter); }},
+      {"longer", [&] { return set(longer); }},
+      {"size and time", [&] { return set(both); }},
+      {"empty", [&] { return set(empty); }},
+      {"empty already", [&] { return set(empty); }},
+      {"touch", [&] { return set(touched); }},
+      {"mode", [&] { return set(mode); }},
+      {"write, which drops set-id bits", [&] { return m_.fs().write(file_, 0, bytes, true).code(); }},
+      {"allocate", [&] { return allocate(AllocateMode::allocate, 0, 40'000); }},
+      {"allocate again", [&] { return allocate(AllocateMode::allocate, 0, 40'000); }},
+      {"punch", [&] { return allocate(AllocateMode::punch_hole, 100, 20'000); }},
+      {"punch a hole", [&] { return allocate(AllocateMode::punch_hole, 4096, 8192); }},
+      {"zero", [&] { return allocate(AllocateMode::zero_range, 10'000, 50'000); }},
+      {"setxattr", [&] { return m_.fs().setxattr(file_, "user.a", bytes, memfs::XattrMode::set).code(); }},
+      {"removexattr", [&] { return m_.fs().removexattr(file_, "user.a").code(); }},
+      {"link", [&] { return m_.fs().link(file_, dir_, "link").code(); }},
+      {"rename", [&] { return m_.fs().rename(dir_, "link", dir_, "other", memfs::RenameMode::replace, {}).code(); }},
+      {"unlink", [&] { return m_.fs().unlink(dir_, "other").code(); }},
+      {"mkdir", [&] { return m_.fs().mkdir(dir_, "d", 040755, memfs::Caller{}).code(); }},
+      {"rmdir", [&] { return m_.fs().rmdir(dir_, "d").code(); }},
+  };
+  step_wall_for_test(kSecond);
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    ASSERT_EQ(call(), 0);
+    const memfs::Attr dir = m_.attr(dir_), file = m_.attr(file_);
+    sync();
+    m_.crash_and_mount();
+    find();
+    const memfs::Attr dir_after = m_.attr(dir_), file_after = m_.attr(file_);
+    EXPECT_EQ(dir_after.mtime_ns, dir.mtime_ns);
+    EXPECT_EQ(dir_after.ctime_ns, dir.ctime_ns);
+    EXPECT_EQ(file_after.mtime_ns, file.mtime_ns);
+    EXPECT_EQ(file_after.ctime_ns, file.ctime_ns);
+  }
 }
 
 }  // namespace
