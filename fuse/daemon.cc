@@ -13,9 +13,12 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -77,6 +80,20 @@ bool is_block_device(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
 }
 
+// Whether the kernel can mount block devices over FUSE. True where it does not know FUSE yet: it will learn both.
+bool kernel_has_fuseblk() {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/filesystems", "re"), &std::fclose);
+  if (file == nullptr) return false;
+  bool fuse = false;
+  char line[256];
+  while (std::fgets(line, sizeof(line), file.get()) != nullptr) {
+    const std::string_view name(line);
+    if (name.ends_with("\tfuseblk\n")) return true;
+    fuse = fuse || name.ends_with("\tfuse\n");
+  }
+  return !fuse;
+}
+
 // Where the image is mounted at present; empty: nowhere that can be seen.
 std::string mounted_on(const std::string& image) {
   char path[PATH_MAX];
@@ -102,6 +119,7 @@ class Daemon {
   bool open_image();
   bool open_volume();
   void make_operations();
+  bool wants_block_mount() const;
   bool add_block_device(std::vector<std::string>& list, std::optional<LoopDevice>& loop);
   // Once; what came of it.
   Status end_volume();
@@ -117,12 +135,13 @@ class Daemon {
   std::optional<std::string> answer_inquiry(std::string_view name);
   Report report();
 
-  const Options& options_;
+  Options options_;  // changed before the mount is there alone
   const WrapDevice& wrap_;
   const std::string mountpoint_;
   dev_t mounted_device_ = 0;  // by which the kernel's table names the mount; 0: not there to be seen
   Startup& startup_;
 
+  std::string to_note_;     // in the log, once the mount is there
   std::string image_path_;  // from the root, since the daemon leaves its working folder
   std::unique_ptr<diskfs::FileDevice> device_;
   std::unique_ptr<diskfs::BlockDevice> wrapped_;
@@ -144,7 +163,7 @@ bool Daemon::open_image() {
   wanted.read_only = options_.volume.read_only;
   wanted.claim = true;
   // A fuseblk mount claims the device itself; whether somebody else has it is seen before.
-  if (options_.fuseblk && is_block_device(options_.source)) {
+  if (wants_block_mount() && is_block_device(options_.source)) {
     std::string why;
     diskfs::FileDeviceOptions look = wanted;
     look.lock = false;
@@ -202,17 +221,29 @@ void Daemon::make_operations() {
   operations_ = std::make_unique<Operations>(
       *volume_,
       Operations::Settings{.sync_names = options_.sync_names,
+                           .writeback_cache = options_.writeback_cache,
                            .owner = ::getuid(),
                            .inquiry = [this](std::string_view name) { return answer_inquiry(name); }});
 }
 
-// What libfuse needs for a mount of a block device.
+bool Daemon::wants_block_mount() const {
+  if (options_.fuseblk) return *options_.fuseblk;
+  return !options_.memory && options_.fsname.empty() && ::geteuid() == 0 && kernel_has_fuseblk();
+}
+
+// What libfuse needs for a mount of a block device. False: that was asked for, and cannot be.
 bool Daemon::add_block_device(std::vector<std::string>& list, std::optional<LoopDevice>& loop) {
   std::string path = image_path_;
   if (!device_->is_block_device()) {
     auto attached = LoopDevice::attach(device_->fd(), volume_->read_only());
     if (!attached.ok()) {
-      complain(fmt::format("fuseblk: no loop device for {}: {}", options_.source, std::strerror(attached.code())));
+      const char* const why = std::strerror(attached.code());
+      if (!options_.fuseblk) {
+        to_note_ = fmt::format("there is no loop device for {} ({}): sync(2) does not reach it, and umount(2) does not wait",
+                               options_.source, why);
+        return true;
+      }
+      complain(fmt::format("fuseblk: no loop device for {}: {}", options_.source, why));
       return false;
     }
     loop.emplace(std::move(*attached));
@@ -220,14 +251,16 @@ bool Daemon::add_block_device(std::vector<std::string>& list, std::optional<Loop
   }
   std::erase_if(list, [](const std::string& word) { return word.starts_with("fsname="); });
   list.insert(list.end(), {"blkdev", fmt::format("blksize={}", kBlockBytes), "fsname=" + path});
+  options_.fuseblk = true;
   return true;
 }
 
 bool Daemon::mount() {
   TransportOptions wanted = transport_options(options_, ::geteuid() == 0, volume_->read_only());
   std::optional<LoopDevice> loop;  // which the mount keeps
-  if (options_.fuseblk) {
-    if (!add_block_device(wanted.mount_options, loop)) return false;
+  if (wants_block_mount() && !add_block_device(wanted.mount_options, loop)) return false;
+  if (!options_.fuseblk) options_.fuseblk = false;
+  if (*options_.fuseblk) {
     // The kernel waits for its answer, and who unmounts for the kernel.
     wanted.on_end = [this] { (void)end_volume(); };
   }
@@ -235,6 +268,7 @@ bool Daemon::mount() {
     startup_.ready(fmt::format("serving {} on {}", options_.memory ? "a volume in memory" : options_.source,
                                mountpoint_));
     // Only now: a mount that succeeds is silent.
+    if (!to_note_.empty()) log_info("{}", to_note_);
     if (!options_.memory && !cycle_is_tsc()) {
       log_info("the processors' time-stamp counters are not known to be synchronised here: operations are ordered by one "
                "shared counter, which costs speed where many processors change things");

@@ -130,7 +130,9 @@ void serve(FileSystem& to, uint32_t opcode, Arguments body, Responder reply) {
     case FUSE_WRITE: {
       const auto in = body.take<fuse_write_in>();
       return to.write(body.node(), in.offset, body.bytes(in.size),
-                      (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0, std::move(reply));
+                      {.kill_set_id = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0,
+                       .from_cache = (in.write_flags & FUSE_WRITE_CACHE) != 0},
+                      std::move(reply));
     }
     case FUSE_FSYNC:
     case FUSE_FSYNCDIR: {

@@ -79,7 +79,7 @@ class FileSystem {
   // `kill_set_id`: the kernel asks to drop the set-id bits, as it does for those who may not keep them.
   virtual void open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply) = 0;
   virtual void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply) = 0;
-  virtual void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply) = 0;
+  virtual void write(MnodeNo file, uint64_t offset, ConstBytes from, WriteMode mode, Responder reply) = 0;
   virtual void fsync(MnodeNo mnode, bool data_only, Responder reply) = 0;
   // `mode`: FALLOC_FL_* of fallocate(2).
   virtual void fallocate(const Context& context, MnodeNo file, int mode, uint64_t offset, uint64_t length,

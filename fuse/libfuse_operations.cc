@@ -56,7 +56,8 @@ MnodeNo node(fuse_ino_t ino) { return MnodeNo(ino); }
 void on_destroy(void* transport) { static_cast<LibfuseTransport*>(transport)->end(); }
 
 void on_init(void* transport, fuse_conn_info* connection) {
-  negotiate(*connection, static_cast<const LibfuseTransport*>(transport)->strict_open());
+  const auto* self = static_cast<const LibfuseTransport*>(transport);
+  negotiate(*connection, self->strict_open(), self->writeback_cache());
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t ino) {
@@ -147,6 +148,11 @@ void on_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, of
 }
 
 void on_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
+  // The kernel does not send what it has kept before it asks.
+  if (static_cast<const LibfuseTransport*>(fuse_req_userdata(request))->writeback_cache()) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   serve(request, [&](FileSystem& to, Responder reply) {
     to.lseek(node(ino), static_cast<uint64_t>(offset), whence, std::move(reply));
   });

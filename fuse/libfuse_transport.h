@@ -71,6 +71,7 @@ class LibfuseTransport final : private RequestHandler, private ReplySink {
     if (code == EUCLEAN) [[unlikely]] note_damage(node);
   }
   bool strict_open() const { return options_.strict_open; }
+  bool writeback_cache() const { return options_.writeback_cache; }
   // The kernel lets the file system go.
   void end() {
     if (options_.on_end) options_.on_end();

@@ -12,7 +12,7 @@ constexpr unsigned kBackgroundRequests = 64;
 
 }  // namespace
 
-void negotiate(fuse_conn_info& connection, bool strict_open) {
+void negotiate(fuse_conn_info& connection, bool strict_open, bool writeback_cache) {
   const auto want = [&](unsigned capability, bool on) {
     if (on && (connection.capable & capability) != 0) {
       connection.want |= capability;
@@ -44,7 +44,7 @@ void negotiate(fuse_conn_info& connection, bool strict_open) {
   want(FUSE_CAP_FLOCK_LOCKS, false);
   // A write is accepted, with room for it, when write(2) returns; with the kernel's write-back cache
   // it would be some time later.
-  want(FUSE_CAP_WRITEBACK_CACHE, false);
+  want(FUSE_CAP_WRITEBACK_CACHE, writeback_cache);
   // Node ids are never reused, but handles of files that were forgotten are not looked up by number.
   want(FUSE_CAP_EXPORT_SUPPORT, false);
   // Measured: splicing a megabyte costs several times what copying it does.

@@ -8,7 +8,8 @@ struct fuse_conn_info;
 namespace scalefs::fuse {
 
 // Settings of libfuse's connection, from its init callback. `strict_open`: OPEN requests are served.
-void negotiate(fuse_conn_info& connection, bool strict_open);
+// `writeback_cache`: the kernel may keep what is written.
+void negotiate(fuse_conn_info& connection, bool strict_open, bool writeback_cache);
 
 // A request carries so much data at the most, each way.
 inline constexpr uint32_t kTransferBytesMax = 1u << 20;

@@ -243,7 +243,7 @@ void NullFileSystem::read(MnodeNo file, uint64_t offset, size_t bytes, memfs::At
   reply.filled(there);
 }
 
-void NullFileSystem::write(MnodeNo, uint64_t offset, ConstBytes from, bool, Responder reply) {
+void NullFileSystem::write(MnodeNo, uint64_t offset, ConstBytes from, WriteMode, Responder reply) {
   std::memcpy(thread_memory(offset), from.data(), std::min<size_t>(from.size(), kTransferBytesMax));
   reply.written(from.size());
 }

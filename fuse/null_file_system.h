@@ -60,7 +60,7 @@ class NullFileSystem final : public FileSystem {
 
   void open(MnodeNo, uint32_t, bool, Responder reply) override { reply.opened(OpenMode{}); }
   void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply) override;
-  void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply) override;
+  void write(MnodeNo file, uint64_t offset, ConstBytes from, WriteMode mode, Responder reply) override;
   void fsync(MnodeNo, bool, Responder reply) override { reply.error(0); }
   void fallocate(const Context&, MnodeNo, int, uint64_t, uint64_t, Responder reply) override {
     reply.error(0);

@@ -24,6 +24,8 @@ class Operations final : public FileSystem {
  public:
   struct Settings {
     bool sync_names = false;
+    // The kernel keeps what is written, and tells the times that go with it.
+    bool writeback_cache = false;
     // Who may ask for the daemon's own (fuse/inquiry.h), beside root.
     uint32_t owner = 0;
     // The answer to such a question; nullopt: it is none. Any thread.
@@ -77,7 +79,7 @@ class Operations final : public FileSystem {
   // --- data (operations_data.cc)
   void open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Responder reply) override;
   void read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime, Responder reply) override;
-  void write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id, Responder reply) override;
+  void write(MnodeNo file, uint64_t offset, ConstBytes from, WriteMode mode, Responder reply) override;
   void fsync(MnodeNo mnode, bool data_only, Responder reply) override;
   void fallocate(const Context& context, MnodeNo file, int mode, uint64_t offset, uint64_t length,
                  Responder reply) override;

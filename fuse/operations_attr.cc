@@ -42,9 +42,10 @@ void Operations::setattr(const Context& context, MnodeNo mnode, const memfs::Set
   memfs::SetAttr wanted = change;
   const bool changes_owner = wanted.uid.has_value() || wanted.gid.has_value();
   const bool empty = !changes_owner && !wanted.mode && !wanted.size && !wanted.atime_ns &&
-                     !wanted.mtime_ns && !wanted.ctime_ns && !wanted.flags;
+                     !wanted.mtime_ns && !wanted.flags && (!wanted.ctime_ns || settings_.writeback_cache);
   // Under HANDLE_KILLPRIV_V2 the kernel leaves the set-id bits of a chown to us; and a bare SETATTR is
-  // what is left of its own request to drop them, or of a chown to nobody, which drops them and is a change.
+  // what is left of its own request to drop them, or of a chown to nobody, which drops them and is a change. A kernel that keeps
+  // the times tells the ctime with that.
   if (changes_owner || empty) wanted.kill_suid_sgid = true;
   if (empty) {
     auto present = fs().getattr(mnode);

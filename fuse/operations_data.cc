@@ -59,9 +59,11 @@ void Operations::read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime 
   reply.filled(*filled);
 }
 
-void Operations::write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_set_id,
+void Operations::write(MnodeNo file, uint64_t offset, ConstBytes from, WriteMode mode,
                        Responder reply) {
-  auto written = fs().write(file, offset, from, kill_set_id);
+  const bool timed = settings_.writeback_cache && mode.from_cache;
+  auto written = fs().write(file, offset, from, mode.kill_set_id,
+                            timed ? memfs::WriteTimes::stay : memfs::WriteTimes::move);
   if (!written.ok()) return reply.error(written.code());
   reply.written(*written);
 }

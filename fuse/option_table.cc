@@ -141,6 +141,8 @@ constexpr Known kKnown[] = {
      [](Options& o, const Value& v) { o.threads = static_cast<unsigned>(v.number); }, 1, 4096},
     {"strict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = true; }},
     {"nostrict_open", Takes::nothing, [](Options& o, const Value&) { o.strict_open = false; }},
+    {"writeback_cache", Takes::nothing, [](Options& o, const Value&) { o.writeback_cache = true; }},
+    {"nowriteback_cache", Takes::nothing, [](Options& o, const Value&) { o.writeback_cache = false; }},
     {"io_uring", Takes::choice,
      [](Options& o, const Value& v) { o.io_uring = static_cast<RingUse>(v.number); }, 0, 0,
      "auto|on|off"},

@@ -35,7 +35,7 @@ std::vector<std::string> split_list(std::string_view list) {
 class Parser {
  public:
   Parser(std::string_view program, std::span<const std::string> arguments)
-      : arguments_(arguments), helper_(base_name(program).starts_with("mount.")) {}
+      : arguments_(arguments), name_(base_name(program)), helper_(name_.starts_with("mount.")) {}
 
   std::optional<Options> run(std::string* error) {
     while (error_.empty() && at_ < arguments_.size()) argument(arguments_[at_++]);
@@ -174,14 +174,22 @@ class Parser {
     if (!options_.volume.recover && !options_.volume.read_only && options_.action == Action::mount) {
       return fail("norecovery needs ro: a volume that is not recovered can only be read");
     }
-    if (options_.fuseblk && options_.memory) return fail("fuseblk needs an image or a device");
-    if (options_.fuseblk && !options_.fsname.empty()) return fail("fuseblk and fsname exclude each other");
+    if (options_.fuseblk.value_or(false)) {
+      if (options_.memory) return fail("fuseblk needs an image or a device");
+      if (!options_.fsname.empty()) return fail("fuseblk and fsname exclude each other");
+    }
+    // Whoever names the type means it.
+    if (!options_.fuseblk && options_.action == Action::mount) {
+      if (name_ == "mount.fuse.scalefs") options_.fuseblk = false;
+      if (name_ == "mount.fuseblk.scalefs" && !options_.memory && options_.fsname.empty()) options_.fuseblk = true;
+    }
     if (options_.allow_root && options_.allow_other.value_or(false)) {
       return fail("allow_other and allow_root exclude each other");
     }
   }
 
   std::span<const std::string> arguments_;
+  const std::string name_;  // of the program
   const bool helper_;
   size_t at_ = 0;
   bool only_operands_ = false;
@@ -255,7 +263,8 @@ std::string own_options(const Options& options) {
   if (v.nodiratime) list += ",nodiratime";
   if (v.discard) list += ",discard";
   if (options.strict_open) list += ",strict_open";
-  if (options.fuseblk) list += ",fuseblk";
+  if (options.writeback_cache) list += ",writeback_cache";
+  if (options.fuseblk) list += *options.fuseblk ? ",fuseblk" : ",nofuseblk";
   if (options.sync_names) list += ",dirsync";
   if (options.on_errors == Options::OnErrors::remount_read_only) list += ",errors=remount-ro";
   if (!v.recover) list += ",norecovery";
@@ -282,10 +291,12 @@ one that lives in memory only. Returns when the mount is there.
   io_uring=WHEN      take requests over io_uring: auto, on or off (auto)
   q_depth=N          requests of a processor at a time, over io_uring (32)
   strict_open        tell the daemon of each open and close
+  writeback_cache    leave what is written with the kernel until close or fsync
   threads=N          threads that serve requests, over /dev/fuse
   discard            tell the device about freed blocks
   errors=WHAT        what damage does that is found: continue, or remount-ro
-  fuseblk            let sync(2) and umount(2) reach the daemon (root alone)
+  fuseblk, nofuseblk whether sync(2) and umount(2) reach the daemon, for which an
+                     image gets a loop device (root alone; where it can be had)
   norecovery         with ro: leave out what the journal holds
   ro, noatime, relatime, strictatime, sync, dirsync, allow_other, allow_root,
   fsname=, subtype=, max_read=, clone_fd and the other options of mount(8) and

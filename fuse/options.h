@@ -42,7 +42,9 @@ struct Options {
   enum class OnErrors { go_on, remount_read_only } on_errors = OnErrors::go_on;
   unsigned threads = 0;     // 0: by the number of cores
   bool strict_open = false;
-  bool fuseblk = false;  // a mount of a block device, which sync(2) reaches and umount(2) waits for
+  bool writeback_cache = false;
+  // A mount of a block device, which sync(2) reaches and umount(2) waits for. Unset: where it can be had.
+  std::optional<bool> fuseblk;
   RingUse io_uring = RingUse::automatic;
   unsigned queue_depth = 32;
   std::string fsname;       // empty: the source

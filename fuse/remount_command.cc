@@ -65,6 +65,7 @@ std::vector<std::string> changed_options(const std::string& running, const std::
   differs(before->io_uring != after->io_uring, "io_uring");
   differs(before->queue_depth != after->queue_depth, "q_depth");
   differs(before->strict_open != after->strict_open, "strict_open");
+  differs(before->writeback_cache != after->writeback_cache, "writeback_cache");
   differs(before->fuseblk != after->fuseblk, "fuseblk");
   differs(a.discard != b.discard, "discard");
   differs(before->on_errors != after->on_errors, "errors");

@@ -39,6 +39,12 @@ struct Context {
 
 // What an open file or directory may do. There is no handle behind it: an object lives by its
 // lookups and links.
+// How a WRITE was made.
+struct WriteMode {
+  bool kill_set_id = false;  // the set-id bits are to go, as they are for those who may not keep them
+  bool from_cache = false;   // the kernel writes pages back
+};
+
 struct OpenMode {
   bool keep_cache = true;      // pages of an earlier open stay valid
   bool cache_entries = false;  // directories: the kernel may keep the listing

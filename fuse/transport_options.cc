@@ -11,6 +11,7 @@ TransportOptions transport_options(const Options& options, bool as_root, bool re
           .ring_depth = options.queue_depth,
           // Who is refused must be refused each open: the kernel asks for nothing else where it knows names and pages.
           .strict_open = options.strict_open || options.allow_root,
+          .writeback_cache = options.writeback_cache,
           .debug = options.debug,
           .on_ready = {},
           .on_damage = {},

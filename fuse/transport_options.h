@@ -20,6 +20,9 @@ struct TransportOptions {
   // Opens, creations and closes are requests; else the kernel is told, once, that none is needed (open(2) of what it
   // knows costs nothing then, and a new file is a MKNOD).
   bool strict_open = false;
+  // The kernel keeps what is written for a while. It then knows a file's size and times better than we do, and data and holes
+  // not at all: SEEK_DATA and SEEK_HOLE are declined, so that it calls all of a file data.
+  bool writeback_cache = false;
   bool debug = false;  // libfuse prints every request
   // Called once, on a worker, when the kernel has been told that the file system is there.
   std::function<void()> on_ready;

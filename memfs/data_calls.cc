@@ -24,10 +24,11 @@ Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to, Atime atime)
   return got;
 }
 
-Result<size_t> MemFs::write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid) {
+Result<size_t> MemFs::write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid,
+                            WriteTimes times) {
   SCALEFS_TRY(Pin pin, pin_file(*impl_, file));
   if (kill_suid_sgid && !from.empty()) SCALEFS_TRY_VOID(impl_->kill_set_id(*pin));
-  return FileAccess(*impl_, *pin).write(offset, from);
+  return FileAccess(*impl_, *pin).write(offset, from, times);
 }
 
 Result<uint64_t> MemFs::append(MnodeNo file, ConstBytes from) {
@@ -75,7 +76,7 @@ Result<size_t> MemFs::copy_range(MnodeNo source, uint64_t source_offset, MnodeNo
       break;
     }
     const auto put = got.ok() ? FileAccess(*impl_, *to).write(target_offset + done,
-                                                              ConstBytes(buffer.data(), *got))
+                                                              ConstBytes(buffer.data(), *got), WriteTimes::move)
                               : got;
     if (!put.ok()) {
       if (done > 0) break;

@@ -110,7 +110,7 @@ class FileAccess {
   Result<size_t> read(uint64_t offset, Bytes to);
   // MemFs::read inside one page of a file that is in memory, which needs no pin. None: nothing was done, the longer way.
   static std::optional<size_t> read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to, Atime atime);
-  Result<size_t> write(uint64_t offset, ConstBytes from);
+  Result<size_t> write(uint64_t offset, ConstBytes from, WriteTimes times);
   Result<uint64_t> append(ConstBytes from);
   Status truncate(uint64_t size, int64_t now_ns);
   Status allocate(AllocateMode mode, uint64_t offset, uint64_t length);
@@ -240,7 +240,7 @@ class FileAccess {
   void count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped)
       REQUIRES(slot.lock);
   void note_write(int64_t now_ns);
-  Result<size_t> write_step(uint64_t offset, ConstBytes from, Room& room);
+  Result<size_t> write_step(uint64_t offset, ConstBytes from, WriteTimes times, Room& room);
   Put known_held(uint64_t offset, size_t count, uint64_t* missing);
   void list() {
     if (!backed_) return;

@@ -241,7 +241,7 @@ Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& r
   return done + *rest;
 }
 
-Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
+Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from, WriteTimes times) {
   if (from.empty()) return size_t{0};
   if (offset >= kFileBytesMax) return Errno(EFBIG);
   from = from.first(std::min<uint64_t>(from.size(), kFileBytesMax - offset));
@@ -261,7 +261,7 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
       return taken.error();
     }
     const auto written =
-        or_no_memory([&] { return write_step(at, from.subspan(done, chunk), room); });
+        or_no_memory([&] { return write_step(at, from.subspan(done, chunk), times, room); });
     if (!written.ok()) {
       if (done > 0) break;
       return written.error();
@@ -272,10 +272,10 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from) {
   return done;
 }
 
-Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, Room& room) {
+Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, WriteTimes times, Room& room) {
   Listing listing(*this);
   unlogged_ = true;
-  note_write(wall_coarse_ns());
+  if (times == WriteTimes::move) note_write(wall_coarse_ns());
   Result<size_t> written = write_chunk(offset, from, room);
   if (!written.ok()) impl_.mark_times_dirty(mnode_);  // no page may be dirty that would carry them
   return written;

@@ -67,6 +67,9 @@ enum class AllocateMode : uint8_t { allocate, allocate_keep_size, punch_hole, ze
 // Whether a read moves the access time as the options say (relatime); O_NOATIME asks that it stays.
 enum class Atime : uint8_t { moves, stays };
 
+// Whether a write moves mtime and ctime. Where it does not, whoever wrote is to set them.
+enum class WriteTimes : uint8_t { move, stay };
+
 enum class SeekMode : uint8_t { data, hole };
 
 enum class XattrMode : uint8_t { set, create, replace };

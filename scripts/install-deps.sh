@@ -10,7 +10,7 @@ packages=(
   libbenchmark-dev liburing-dev libcap-ng-dev libmount-dev libsystemd-dev
   # mounting and the programs that tests run on a mount
   fuse3 kmod mount util-linux dbench fio stress-ng postmark fsmark bonnie++ make git sqlite3 rsync attr acl tar xz-utils procps
-  e2fsprogs xfsprogs file
+  e2fsprogs xfsprogs btrfs-progs file
   # what scalefs-bench draws PNG by, what its results are to work with, and what structures are compared with
   librsvg2-bin libbenchmark-tools python3-scipy liburcu-dev
   # what scripts/speed_rows.py measures beside

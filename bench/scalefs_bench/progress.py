@@ -54,6 +54,9 @@ class Progress:
         now = min(each, time.monotonic() - self._latest)
         return each * (self._total - self._done) - now
 
+    def elapsed(self):
+        return time.monotonic() - self._begin
+
     def begin(self, what):
         self._now = what
         self.tick()

@@ -23,8 +23,8 @@ SYNCS = {"open": "sync_open", "dir": "sync_dir", "fsync": "fsync"}
 _SHORT = {"warmup": 0.1, "repeat": 3, "size": 16 << 20, "image_size": 512 << 20, "branch": 4}
 _LONG = {"warmup": 1.0, "repeat": 5, "size": 64 << 20, "image_size": 2 << 30, "branch": 8}
 _SHORT_TARGETS = "engine,scalefs,null,peers"
-_SHORT_SECONDS = 400  # that a short suite takes, about, where more threads or targets would make it longer
-_OVERHEAD_SECONDS = 0.2  # of a repetition: it mounts, prepares, and unmounts
+_SHORT_SECONDS = 500  # that a short suite takes, about, where more threads, targets or slower ones would make it longer
+_OVERHEAD_SECONDS = 0.4  # of a repetition, until some have been seen: it mounts, prepares, and unmounts
 _GRACE_SECONDS = 60
 
 
@@ -136,7 +136,7 @@ class _Run:
     def __init__(self, args, programs):
         self.args, self.programs = args, programs
         self.entries, self.failures, self.places = [], [], {}
-        self.interrupted = False
+        self.interrupted = self.paced = False
 
     def _usable(self, work):
         """The targets without those that are not here; what of those was asked for by name ends the run."""
@@ -247,6 +247,14 @@ class _Run:
                         if target.stores or workload["on_null"]:
                             yield workload, target, count, number
 
+    def _pace(self, done, total):
+        """Seconds to measure in each repetition that is left, so that all end in time. Asked once for each workload and number of threads."""
+        spent = self.bar.elapsed()
+        measured = sum(entry["seconds"] for entry in self.entries) + done * self.args.warmup
+        overhead = (spent - measured) / done if done else _OVERHEAD_SECONDS
+        each = (_SHORT_SECONDS - spent) / (total - done) - self.args.warmup - overhead
+        return round(min(0.5, max(0.1, each)), 2)
+
     def measure(self):
         args = self.args
         with Workplace(args.dir_for_images, args.image_size) as work:
@@ -266,14 +274,17 @@ class _Run:
             plan = list(self._plan(usable))
             if not plan:
                 raise Absent("none of these workloads can be run on a target that stores nothing")
-            if args.seconds is None:
-                each = _SHORT_SECONDS / len(plan) - args.warmup - _OVERHEAD_SECONDS
-                args.seconds = round(min(0.5, max(0.1, each)), 2) if args.short else 5.0
+            self.paced = args.short and args.seconds is None and not args.count
+            args.seconds = args.seconds or (0.5 if args.short else 5.0)
             self.bar = progress.Progress(len(plan), (args.seconds if not args.count else 1) + args.warmup + 0.5, args.quiet)
             watch = env.Watch()
             try:
-                for step in plan:
-                    self._measure(*step, self.bar)
+                group = None
+                for done, (workload, target, count, number) in enumerate(plan):
+                    if self.paced and group != (workload["name"], count):
+                        group = (workload["name"], count)
+                        args.seconds = self._pace(done, len(plan))
+                    self._measure(workload, target, count, number, self.bar)
             except KeyboardInterrupt:
                 self.interrupted = True
             self.bar.wipe()
@@ -292,7 +303,7 @@ class _Run:
         context["library_build_type"] = "release" if self.build["build"] == "release" else "debug"
         context["scalefs_bench"] = {
             "interrupted": self.interrupted, "warnings": self.warnings, "failures": len(self.failures),
-            "processes": args.processes, "pinned": not args.no_pin, "seconds": None if args.count else args.seconds,
+            "processes": args.processes, "pinned": not args.no_pin, "seconds": None if args.count or self.paced else args.seconds,
             "count": args.count, "warmup": args.warmup, "repeat": args.repeat, "size": args.size, "files": args.files,
             "branch": args.branch, "seed": args.seed, "sync_options": args.sync_options, "direct": args.direct,
             "xattr": args.xattr, "resolve": not args.no_resolve, "image_size": args.image_size,

@@ -1,6 +1,7 @@
 // The metadata workloads of FxMark. One operation is one system call on a name, or one entry of a listing.
 #include <fcntl.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "bench/worker/workload.h"
@@ -11,6 +12,8 @@ namespace {
 constexpr unsigned kDepth = 5;
 constexpr uint64_t kUsedUpTimes = 10;   // so many times Settings::files are made for what uses files up
 constexpr uint64_t kCreatedTimes = 100;
+constexpr uint64_t kSupplyLeast = 100;  // files are made for a round, however long that takes,
+constexpr double kSupplyPatience = 1.5;  // and more for so many times what the run shall measure
 constexpr uint64_t kEntriesOfAStep = 64;
 
 // stat of a path of five names: the worker's own, a random one of a tree, or the same for all.
@@ -167,7 +170,17 @@ class Named : public Workload {
       make_file(names.text());
     }
   }
-  uint64_t used_up(uint64_t steps) const { return std::min(steps, context_.settings.files * kUsedUpTimes); }
+  // Makes what the steps of a round use up, and answers how many: fewer where making them is slow.
+  uint64_t supply(Name& names, uint64_t steps) {
+    const uint64_t most = std::min(steps, context_.settings.files * kUsedUpTimes);
+    const uint64_t until = now_ns() + static_cast<uint64_t>(context_.settings.seconds * kSupplyPatience * 1e9);
+    uint64_t made = 0;
+    while (made < most && (made < kSupplyLeast || context_.settings.count != 0 || now_ns() < until)) {
+      create(names, made, made + 1);
+      ++made;
+    }
+    return made;
+  }
   Name own_, shared_;
 
  private:
@@ -186,8 +199,11 @@ class Create final : public Named {
   int step() override {
     if (next_ == most_) return kExhausted;
     static const char page[kPageBytes] = {};
-    const char* const path = name().with(next_++);
-    const auto fd = static_cast<int>(need(files_.open(path, O_CREAT | O_RDWR, 0644), "open", path));
+    const char* const path = name().with(next_);
+    const int64_t opened = files_.open(path, O_CREAT | O_RDWR, 0644);
+    if (opened == -ENOSPC && next_ > 0) return kExhausted;  // as many as there is room for
+    const auto fd = static_cast<int>(need(opened, "open", path));
+    ++next_;
     if (bytes_ != 0) need(files_.write(fd, page, bytes_), "write", path);
     need(files_.close(fd), "close", path);
     context_.bytes(bytes_);
@@ -205,8 +221,7 @@ class Unlink final : public Named {
   void refill(uint64_t steps) override {
     remove(name(), next_, made_);
     next_ = 0;
-    made_ = used_up(steps);
-    create(name(), 0, made_);
+    made_ = supply(name(), steps);
   }
   int step() override {
     if (next_ == made_) return kExhausted;
@@ -243,8 +258,7 @@ class Move final : public Named {
     remove(shared_, 0, next_);
     remove(own_, next_, made_);
     next_ = 0;
-    made_ = used_up(steps);
-    create(own_, 0, made_);
+    made_ = supply(own_, steps);
   }
   int step() override {
     if (next_ == made_) return kExhausted;
@@ -280,19 +294,19 @@ constexpr WorkloadInfo kFxmarkNames[] = {
     {"MRDM_bg", "fxmark", kMedium, kEntry, {kListing, "background"}, true, false, false,
      "MRDM, and one more worker removes and creates files of that directory", make_shared_workload<List, kMedium>},
     {"MWCL", "fxmark", kLow, "create of an empty file (open and close)", {"create"}, false, false, true,
-     "creates files in a directory of its own, which is emptied, untimed, at 100 times --files", make_shared_workload<Create, kLow>},
+     "creates files in a directory of its own, which is emptied, untimed, at 100 times --files or where no more have room", make_shared_workload<Create, kLow>},
     {"MWCM", "fxmark", kMedium, "create of a file of 4 KiB (open, write, close)", {"create"}, false, false, true,
      "creates files with a page each in the directory that all use, emptied, untimed, at --size bytes of each worker",
      make_shared_workload<Create, kMedium>},
     {"MWUL", "fxmark", kLow, "unlink of an empty file", {"unlink"}, false, true, true,
-     "removes files of a directory of its own; they are made anew, untimed, 10 times --files (FxMark fills the disk)",
+     "removes files of a directory of its own; they are made anew, untimed, up to 10 times --files (FxMark fills the disk)",
      make_shared_workload<Unlink, kLow>},
     {"MWUM", "fxmark", kMedium, "unlink of an empty file", {"unlink"}, false, true, true,
      "removes files of its own from the directory that all use", make_shared_workload<Unlink, kMedium>},
     {"MWRL", "fxmark", kLow, "rename within a directory", {"rename"}, false, false, true,
      "renames a file in a directory of its own", make_workload<Rename>},
     {"MWRM", "fxmark", kMedium, "rename into another directory", {"rename"}, false, true, true,
-     "moves files of a directory of its own, 10 times --files, made untimed, into the one that all use", make_workload<Move>},
+     "moves files of a directory of its own, up to 10 times --files, made untimed, into the one that all use", make_workload<Move>},
 };
 
 }  // namespace

@@ -188,6 +188,25 @@ class Counting(unittest.TestCase):
             self.assertGreaterEqual(told["seconds"], 0.049)
             self.assertEqual(told["operations"]["pwrite" if name == "DWOL" else "unlink"]["count"], told["items"])
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs to mount")
+    def test_a_file_system_that_is_full_of_files(self):
+        """Creating begins anew where there is no room for more; a file system without room for any is a failure."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=40", "scalefs-test", self.folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.folder], check=True)
+        for name in ("MWCL", "MWCM"):
+            told = self.run_worker(name, "count=150", "threads=2", "files=1000")
+            self.assertEqual(told["items_of_workers"], [150, 150])
+            self.assertEqual(told["operations"]["create"]["count"], 300)
+        os.mkdir(os.path.join(self.folder, "rest"))
+        for number in range(100):
+            try:
+                open(os.path.join(self.folder, "rest", str(number)), "wb").close()
+            except OSError:
+                break
+        done = worker("run", "workload=MWCL", "target=dir", f"path={self.folder}", "count=1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left on device", done.stderr)
+
     def test_an_image(self):
         image = os.path.join(self.top, "disk.img")
         subprocess.run([os.path.join(BUILD, "mkfs.scalefs"), "-q", image, "64M"], check=True)

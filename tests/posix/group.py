@@ -17,7 +17,8 @@ import mount  # noqa: E402
 import cases  # noqa: E402
 
 TABLES = pathlib.Path(__file__).with_name('tables')
-MOUNTED = ('dev', 'suid')  # as mounts by root from fstab are
+# As mounts by root from fstab are; SCALEFS_POSIX_OPTIONS=o,o adds to it.
+MOUNTED = ('dev', 'suid', *filter(None, os.environ.get('SCALEFS_POSIX_OPTIONS', '').split(',')))
 
 
 class Group(unittest.TestCase):

@@ -72,7 +72,7 @@ bool same(const Options& a, const Options& b) {
     return std::tie(o.action, o.source, o.mountpoint, o.memory, o.foreground, o.debug, o.verbose,
                     o.sync_names, o.threads, o.fsname, o.subtype, o.allow_other,
                     o.allow_root, o.pass_on, o.remount_options, o.io_uring, o.queue_depth,
-                    o.on_errors, o.strict_open, o.json, o.fuseblk);
+                    o.on_errors, o.strict_open, o.writeback_cache, o.json, o.fuseblk);
   };
   return volume(a.volume) == volume(b.volume) && all(a) == all(b);
 }

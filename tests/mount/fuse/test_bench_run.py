@@ -77,7 +77,7 @@ class Runs(unittest.TestCase):
         for entry in run['benchmarks']:
             self.assertEqual(entry['iterations'], 80, entry['name'])
         types = {target['name']: target['type'] for target in environment['targets']}
-        self.assertEqual((types['scalefs:dev_fuse'], types['tmpfs']), ('fuse.scalefs', 'tmpfs'))
+        self.assertEqual((types['scalefs:dev_fuse'], types['tmpfs']), ('fuseblk.scalefs', 'tmpfs'))
 
     def test_dbench_and_mail_end_clean_on_an_image(self):
         done = self.run_bench('scalefs:dev_fuse', 'mailbench-shared,smallfile,mdtest,git,untar,largefile,fsync', '--count', '30',

@@ -119,16 +119,22 @@ class Errors(MountTest):
 class Mounts(MountTest):
     def test_success_is_silent_and_the_mount_is_live(self):
         volume = self.volume('32M')
-        status, output = scalefs(volume.image, volume.path)
-        self.assertEqual((status, output), (0, ''))
-        (volume.path / 'file').write_bytes(b'at once')
-        volume.pid = volume.find_daemon()
-        with open('/proc/self/mounts', encoding='utf-8') as lines:
-            line = next(line for line in lines if f' {volume.path} ' in line)
-        self.assertTrue(line.startswith(f'{volume.image} {volume.path} fuse.scalefs rw'), line)
-        self.assertIn('default_permissions', line)
-        self.assertIn('allow_other', line)
-        volume.unmount()
+        for options, kind in (('nofuseblk', 'fuse.scalefs'), ('defaults', 'fuseblk.scalefs')):
+            status, output = scalefs('-o', options, volume.image, volume.path)
+            self.assertEqual((status, output), (0, ''))
+            (volume.path / 'file').write_bytes(b'at once')
+            volume.pid = volume.find_daemon()
+            with open('/proc/self/mounts', encoding='utf-8') as lines:
+                line = next(line for line in lines if f' {volume.path} ' in line)
+            source, where, found, shown = line.split()[:4]
+            self.assertEqual((where, found), (str(volume.path), kind))
+            if options == 'nofuseblk':
+                self.assertEqual(source, str(volume.image))
+            else:
+                behind = pathlib.Path('/sys/block', source.removeprefix('/dev/'), 'loop/backing_file')
+                self.assertEqual(behind.read_text(encoding='utf-8').strip(), str(volume.image))
+            self.assertLessEqual({'rw', 'default_permissions', 'allow_other'}, set(shown.split(',')))
+            volume.unmount()
 
     def test_relative_paths_and_options_last(self):
         volume = self.volume('32M')

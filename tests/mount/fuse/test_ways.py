@@ -55,7 +55,8 @@ class Fstab(WaysTest):
         run('mount', '-a')
         for volume in volumes[:2]:
             self.started(volume)
-            self.assertEqual(entry(volume.path)[:2], (str(volume.image), 'fuse.scalefs'))
+        self.assertEqual(entry(volumes[0].path)[:2], (loop_of(volumes[0].image), 'fuseblk.scalefs'))
+        self.assertEqual(entry(volumes[1].path)[:2], (str(volumes[1].image), 'fuse.scalefs'))
         self.assertIsNone(entry(volumes[2].path))
         before = [volume.pid for volume in volumes]
         self.assertEqual(attempt('mount', '-a')[0], 0)  # again: nothing to do
@@ -147,21 +148,23 @@ class Devices(WaysTest):
                          '8192 blocks of 4096 bytes\n')
 
 
-def whole_path_of_loops():
-    return [line.split()[0] for line in run('losetup', '-n', '-O', 'BACK-FILE', '-l').stdout.splitlines()]
+def loop_of(image):
+    """The loop device over an image, or None."""
+    lines = run('losetup', '-n', '-O', 'NAME,BACK-FILE', '-l').stdout.splitlines()
+    return next((line.split()[0] for line in lines if line.split()[1] == str(image)), None)
 
 
 class Block(WaysTest):
     """Mounts of a block device (fuseblk): sync(2) reaches the daemon, and umount(2) waits for it."""
 
     def test_sync_and_umount_arrive(self):
-        volume = self.volume('64M').mount('fuseblk', 'commit=3600')
-        self.assertEqual(entry(volume.path)[1], 'fuseblk.scalefs')
-        self.assertIn(str(volume.image), whole_path_of_loops())
+        volume = self.volume('64M').mount('commit=3600')
+        self.assertEqual(entry(volume.path)[:2], (loop_of(volume.image), 'fuseblk.scalefs'))
         (volume.path / 'synced').touch()
         os.sync()
         volume.kill()
         volume.fsck()
+        self.assertIsNone(loop_of(volume.image))
         volume.mount('fuseblk', 'commit=3600')
         self.assertEqual(os.listdir(volume.path), ['synced'])
         (volume.path / 'data').write_bytes(os.urandom(20_000_000))
@@ -172,7 +175,7 @@ class Block(WaysTest):
         os.kill(volume.pid, signal.SIGCONT)
         self.assertEqual(unmount.wait(60), 0)
         volume.gone()
-        self.assertNotIn(str(volume.image), whole_path_of_loops())
+        self.assertIsNone(loop_of(volume.image))
         volume.fsck()
 
     def test_the_line_in_fstab(self):
@@ -218,6 +221,30 @@ class Block(WaysTest):
             volume.terminate()
         self.assertIsNone(entry(volume.path))
         volume.fsck()
+
+    def test_where_there_is_no_loop_device(self):
+        volume = self.volume('32M')
+        os.rename('/dev/loop-control', '/dev/loop-away')
+        self.addCleanup(os.rename, '/dev/loop-away', '/dev/loop-control')
+        volume.mount()
+        self.assertEqual(entry(volume.path)[:2], (str(volume.image), 'fuse.scalefs'))
+        self.assertIn(f'there is no loop device for {volume.image} (No such file or directory): sync(2)', volume.messages())
+        volume.unmount()
+        with self.assertRaisesRegex(AssertionError, 'fuseblk: no loop device'):
+            volume.mount('fuseblk')
+
+    def test_what_else_leaves_it_out(self):
+        volume = self.volume('32M')
+        for words, kind in ((('-t', 'scalefs', '-o', 'nofuseblk'), 'fuse.scalefs'), (('-t', 'fuse.scalefs'), 'fuse.scalefs'),
+                            (('-t', 'scalefs', '-o', f'fsname={volume.image}'), 'fuse.scalefs'),
+                            (('-t', 'fuse.scalefs', '-o', 'fuseblk'), 'fuseblk.scalefs'),
+                            (('-t', 'fuseblk.scalefs'), 'fuseblk.scalefs')):
+            self.assertEqual(attempt('mount', *words, volume.image, volume.path), (0, ''), words)
+            self.started(volume)
+            self.assertEqual(entry(volume.path)[:2],
+                             (str(volume.image) if kind == 'fuse.scalefs' else loop_of(volume.image), kind), words)
+            run('umount', volume.path)
+            self.ended(volume)
 
     def test_where_it_cannot_be(self):
         for words, text in ((('--memory',), 'fuseblk needs an image'), (('-o', 'fsname=x', 'a.img'), 'exclude')):
@@ -283,7 +310,7 @@ class Remount(WaysTest):
         self.started(volume)
         for options, name in (('commit=8', 'commit'), ('cache_size=64M', 'cache_size'), ('noatime', 'noatime'),
                               ('strictatime', 'strictatime'), ('nodiratime', 'nodiratime'),
-                              ('dirsync', 'sync'), ('strict_open', 'strict_open'), ('discard', 'discard'),
+                              ('dirsync', 'sync'), ('strict_open', 'strict_open'), ('writeback_cache', 'writeback_cache'), ('discard', 'discard'),
                               ('errors=remount-ro', 'errors'), ('q_depth=8', 'q_depth')):
             status, text = attempt('mount', '-o', f'remount,{options}', volume.path)
             self.assertEqual((status, options), (FAILED, options))

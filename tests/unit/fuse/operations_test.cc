@@ -25,7 +25,7 @@ class OperationsTest : public ::testing::Test {
     return reply_.given.mnode;
   }
   void write(MnodeNo file, uint64_t offset, std::string_view text) {
-    ops_.write(file, offset, std::as_bytes(std::span(text)), false, reply_.responder());
+    ops_.write(file, offset, std::as_bytes(std::span(text)), {}, reply_.responder());
     EXPECT_EQ(reply_.kind(), Kind::written);
     EXPECT_EQ(reply_.number, text.size());
   }
@@ -230,9 +230,9 @@ TEST_F(OperationsTest, ChownAndEmptySetattrDropTheSetIdBits) {
   ops_.copy_file_range(context_, source, 0, file, 0, 1, 0, reply_.responder());
   EXPECT_EQ(attr(file).mode & 07777u, 0755u);
   EXPECT_EQ(set(mode), 06755u);
-  ops_.write(file, 0, std::as_bytes(std::span("x", 1)), false, reply_.responder());
+  ops_.write(file, 0, std::as_bytes(std::span("x", 1)), {}, reply_.responder());
   EXPECT_EQ(attr(file).mode & 07777u, 06755u);
-  ops_.write(file, 0, std::as_bytes(std::span("x", 1)), true, reply_.responder());
+  ops_.write(file, 0, std::as_bytes(std::span("x", 1)), {.kill_set_id = true}, reply_.responder());
   EXPECT_EQ(attr(file).mode & 07777u, 0755u);
 }
 

@@ -206,7 +206,8 @@ TEST(Options, WithoutRecoveryAVolumeIsReadOnly) {
 TEST(Options, WhatTheDaemonWasStartedWithIsTold) {
   for (const char* list :
        {"rw", "ro,norecovery,noatime", "commit=7,cache_size=64M,threads=3,io_uring=off,q_depth=5",
-        "strictatime,nodiratime,discard,strict_open,dirsync,errors=remount-ro", "io_uring=on"}) {
+        "strictatime,nodiratime,discard,strict_open,dirsync,errors=remount-ro", "writeback_cache,nofuseblk",
+        "io_uring=on"}) {
     const auto first = parse({"a", "/m", "-o", list}).options;
     ASSERT_TRUE(first) << list;
     const auto again = parse({"a", "/m", "-o", own_options(*first)}).options;
