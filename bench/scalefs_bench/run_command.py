@@ -23,7 +23,7 @@ SYNCS = {"open": "sync_open", "dir": "sync_dir", "fsync": "fsync"}
 _SHORT = {"warmup": 0.1, "repeat": 3, "size": 16 << 20, "image_size": 512 << 20, "branch": 4}
 _LONG = {"warmup": 1.0, "repeat": 5, "size": 64 << 20, "image_size": 2 << 30, "branch": 8}
 _SHORT_TARGETS = "engine,scalefs,null,peers"
-_SHORT_SECONDS = 500  # that a short suite takes, about, where more threads, targets or slower ones would make it longer
+_SHORT_SECONDS = 560  # that a short suite takes, about, where more threads, targets or slower ones would make it longer
 _OVERHEAD_SECONDS = 0.4  # of a repetition, until some have been seen: it mounts, prepares, and unmounts
 _GRACE_SECONDS = 60
 
