@@ -20,7 +20,8 @@ class InlinePages {
   std::optional<uint64_t> next(Ino ino, uint64_t page) const;
   bool empty() const { return pages_.empty(); }
 
-  // Gives all pages blocks, writes them, maps them and tells the sink; runs of pages go together.
+  // Gives all pages blocks, writes them, maps them and tells the sink. Pages of one file lie together, and those of several
+  // share a write.
   // Returns the number of pages.
   Result<uint64_t> place(FileMap& map, SpaceSink& sink, const TreeWriter::Allocate& allocate,
                          const TreeWriter::Write& write);

@@ -48,7 +48,7 @@ void Checkpointer::note() {
 
 bool Checkpointer::due() {
   if (!has_work()) return false;
-  if (disk_.journal_fill() > 0.5) return true;
+  if (fill_due()) return true;
   const int64_t held = memory_bytes(MemoryClass::journal_buffer);
   if (held > 0 && static_cast<uint64_t>(held) > cache_bytes_ / 8) return true;
   return monotonic_ms() - last_ms_.load(relaxed) >= kPeriodMs;

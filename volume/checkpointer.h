@@ -4,8 +4,10 @@
 // note() takes account of a checkpoint by whomever: DiskFs::commit runs one itself when the journal is
 // full. It also follows commits that had nothing to write, which cover stamps without a batch.
 //
-// When one is due: the journal more than half full, batches in memory beyond an eighth of the cache,
-// kPeriodMs since the last one with something to do.
+// When one is due: more than kFillDue of the journal to bring in, batches in memory beyond an eighth of the cache,
+// kPeriodMs since the last one with something to do. The journal keeps what the last checkpoint brought in until the
+// next one is durable (P7), so with a third there is a third for commits while one runs; they waited for each one to end
+// when it began at a half.
 //
 // Locks: run_mutex_ around a checkpoint and its I/O; note_mutex_ around the stamp, inside. set_durable_stamp
 // takes no lock of MemFS that a caller of ours can hold.
@@ -22,6 +24,7 @@ namespace scalefs::volume {
 class Checkpointer {
  public:
   static constexpr uint64_t kPeriodMs = 30'000;
+  static constexpr double kFillDue = 1.0 / 3;
 
   Checkpointer(diskfs::DiskFs& disk, CommitPipeline& pipeline, CommittedView& view, Health& health,
                uint64_t cache_bytes)
@@ -33,6 +36,8 @@ class Checkpointer {
   Result<bool> run();
   void note();
   bool due();
+  // The journal alone says so. Cheap.
+  bool fill_due() const { return disk_.journal_fill() > kFillDue; }
   // Something is committed that is not in a checkpoint, or freed space waits for the next one.
   bool has_work();
   // Waits for a checkpoint that is running.

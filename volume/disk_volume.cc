@@ -185,7 +185,7 @@ Status DiskVolume::commit_cut() {
     health_.fail("a commit", Errno(ENOMEM));
     return Errno(EIO);
   }
-  if (disk_->journal_fill() > 0.5) want_checkpoint();
+  if (checkpointer_.fill_due()) want_checkpoint();
   return {};
 }
 
