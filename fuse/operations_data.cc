@@ -54,7 +54,7 @@ void Operations::open(MnodeNo mnode, uint32_t open_flags, bool kill_set_id, Resp
 
 void Operations::read(MnodeNo file, uint64_t offset, size_t bytes, memfs::Atime atime,
                       Responder reply) {
-  auto filled = fs().read(file, offset, reply.buffer(bytes), atime);
+  auto filled = fs().read(file, offset, reply.buffer(bytes), atime, memfs::Buffer::own);
   if (!filled.ok()) return reply.error(filled.code());
   reply.filled(*filled);
 }
@@ -63,7 +63,7 @@ void Operations::write(MnodeNo file, uint64_t offset, ConstBytes from, WriteMode
                        Responder reply) {
   const bool timed = settings_.writeback_cache && mode.from_cache;
   auto written = fs().write(file, offset, from, mode.kill_set_id,
-                            timed ? memfs::WriteTimes::stay : memfs::WriteTimes::move);
+                            timed ? memfs::WriteTimes::stay : memfs::WriteTimes::move, memfs::Buffer::own);
   if (!written.ok()) return reply.error(written.code());
   reply.written(*written);
 }

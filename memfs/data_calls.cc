@@ -16,19 +16,19 @@ Result<Pin> pin_file(MemFs::Impl& impl, MnodeNo number) {
 
 }  // namespace
 
-Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to, Atime atime) {
-  if (const auto got = FileAccess::read_in_page(*impl_, file, offset, to, atime)) return *got;
+Result<size_t> MemFs::read(MnodeNo file, uint64_t offset, Bytes to, Atime atime, Buffer buffer) {
+  if (const auto got = FileAccess::read_in_page(*impl_, file, offset, to, atime, buffer)) return *got;
   SCALEFS_TRY(Pin pin, pin_file(*impl_, file));
-  SCALEFS_TRY(const size_t got, FileAccess(*impl_, *pin).read(offset, to));
+  SCALEFS_TRY(const size_t got, FileAccess(*impl_, *pin).read(offset, to, buffer));
   if (!to.empty() && atime == Atime::moves) impl_->touch_atime(*pin);
   return got;
 }
 
 Result<size_t> MemFs::write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid,
-                            WriteTimes times) {
+                            WriteTimes times, Buffer buffer) {
   SCALEFS_TRY(Pin pin, pin_file(*impl_, file));
   if (kill_suid_sgid && !from.empty()) SCALEFS_TRY_VOID(impl_->kill_set_id(*pin));
-  return FileAccess(*impl_, *pin).write(offset, from, times);
+  return FileAccess(*impl_, *pin).write(offset, from, times, buffer);
 }
 
 Result<uint64_t> MemFs::append(MnodeNo file, ConstBytes from) {
@@ -69,14 +69,15 @@ Result<size_t> MemFs::copy_range(MnodeNo source, uint64_t source_offset, MnodeNo
   while (done < length) {
     const size_t step = std::min<uint64_t>(buffer.size(), length - done);
     const auto got = or_no_memory([&] {
-      return FileAccess(*impl_, *from).read(source_offset + done, Bytes(buffer.data(), step));
+      return FileAccess(*impl_, *from).read(source_offset + done, Bytes(buffer.data(), step), Buffer::own);
     });
     if (got.ok() && *got == 0) {
       if (done == 0) return size_t{0};
       break;
     }
     const auto put = got.ok() ? FileAccess(*impl_, *to).write(target_offset + done,
-                                                              ConstBytes(buffer.data(), *got), WriteTimes::move)
+                                                              ConstBytes(buffer.data(), *got), WriteTimes::move,
+                                                              Buffer::own)
                               : got;
     if (!put.ok()) {
       if (done > 0) break;

@@ -107,10 +107,11 @@ class FileAccess {
   FileAccess(MemFs::Impl& impl, Mnode& mnode)
       : impl_(impl), mnode_(mnode), node_(*mnode.file), backed_(impl.backend != nullptr) {}
 
-  Result<size_t> read(uint64_t offset, Bytes to);
+  Result<size_t> read(uint64_t offset, Bytes to, Buffer buffer);
   // MemFs::read inside one page of a file that is in memory, which needs no pin. None: nothing was done, the longer way.
-  static std::optional<size_t> read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to, Atime atime);
-  Result<size_t> write(uint64_t offset, ConstBytes from, WriteTimes times);
+  static std::optional<size_t> read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to, Atime atime,
+                                            Buffer buffer);
+  Result<size_t> write(uint64_t offset, ConstBytes from, WriteTimes times, Buffer buffer);
   Result<uint64_t> append(ConstBytes from);
   Status truncate(uint64_t size, int64_t now_ns);
   Status allocate(AllocateMode mode, uint64_t offset, uint64_t length);
@@ -136,7 +137,7 @@ class FileAccess {
   bool has_pages();
 
  private:
-  enum class Put : uint8_t { done, unknown, unloaded, outside, no_room };
+  enum class Put : uint8_t { done, unknown, unloaded, outside, no_room, no_page };
 
   // --- file_read.cc
   struct PageCopy {
@@ -207,16 +208,16 @@ class FileAccess {
   AbsentPages::Count count_absent(const AbsentPages& absent, uint64_t from, uint64_t to);
 
   // --- file_write.cc
-  // Writes `count` bytes at `offset`, inside one page, from the same place of `bytes`; may take the page.
-  // Answers outside when the file does not reach that far.
-  Put put(uint64_t offset, size_t count, PagePtr& bytes, Room& room);
+  // Writes `count` bytes at `offset`, inside one page, from `own`, or where that is null from the same place of `bytes`; may take
+  // the page. Answers outside when the file does not reach that far, no_page when it wants one in `bytes`.
+  Put put(uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes, Room& room);
   // `may_end`: the caller may be about to extend the file.
-  Put put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count, PagePtr& bytes,
+  Put put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes,
                bool may_end, Room& room) REQUIRES(slot.lock);
   bool slot_covers(const PageSlot& slot, uint64_t page, uint64_t bytes) const;
   bool surely_inside(uint64_t bytes);
-  Result<size_t> write_chunk(uint64_t offset, ConstBytes from, Room& room);
-  Result<size_t> write_inside(uint64_t offset, ConstBytes from, Room& room);
+  Result<size_t> write_chunk(uint64_t offset, ConstBytes from, Buffer buffer, Room& room);
+  Result<size_t> write_inside(uint64_t offset, ConstBytes from, Buffer buffer, Room& room);
   Result<size_t> write_extending(uint64_t offset, ConstBytes from, Room& room);
   // The pages are held.
   Put extend_held(uint64_t offset, size_t count, PagePtr* pages, Room& room, size_t* done,
@@ -240,7 +241,7 @@ class FileAccess {
   void count_mapped(bool head, uint64_t page, PageSlot& slot, bool was_mapped)
       REQUIRES(slot.lock);
   void note_write(int64_t now_ns);
-  Result<size_t> write_step(uint64_t offset, ConstBytes from, WriteTimes times, Room& room);
+  Result<size_t> write_step(uint64_t offset, ConstBytes from, WriteTimes times, Buffer buffer, Room& room);
   Put known_held(uint64_t offset, size_t count, uint64_t* missing);
   void list() {
     if (!backed_) return;

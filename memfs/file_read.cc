@@ -1,4 +1,4 @@
-// Why a read copies twice. The first copy runs under an EpochGuard, without which the page could be freed
+// Why a read copies twice, but into a Buffer::own. The first copy runs under an EpochGuard, without which the page could be freed
 // under it, and a caller's memory may fault there, even into this file system (P6). So it goes to a
 // buffer of the stack, and from there to the caller with nothing held. The second copy reads from the
 // first-level cache. The alternative, a hazard pointer a page, costs a fence a page, which is no less.
@@ -95,10 +95,11 @@ void FileAccess::note_inside(PageSlot& slot, uint64_t page) {
 }
 
 std::optional<size_t> FileAccess::read_in_page(MemFs::Impl& impl, MnodeNo file, uint64_t offset, Bytes to,
-                                               Atime atime) {
+                                               Atime atime, Buffer buffer) {
   const uint64_t start = offset % kBlockBytes;
   if (to.empty() || to.size() > kBlockBytes - start || offset >= kFileBytesMax) return std::nullopt;
-  alignas(64) std::byte buffer[kBlockBytes];
+  alignas(64) std::byte between[kBlockBytes];
+  std::byte* const target = buffer == Buffer::own ? to.data() : between;
   PageCopy copy{PageCopy::Kind::miss, 0};
   {
     EpochGuard guard;
@@ -107,22 +108,23 @@ std::optional<size_t> FileAccess::read_in_page(MemFs::Impl& impl, MnodeNo file, 
     if (mnode == nullptr || !mnode->is_file() || mnode->file.peek() == nullptr ||
         mnode->life.load(acquire) != static_cast<uint8_t>(Life::alive))
       return std::nullopt;
-    copy = FileAccess(impl, *mnode).copy_page(offset, to.size(), buffer);
+    copy = FileAccess(impl, *mnode).copy_page(offset, to.size(), target);
     if (copy.kind == PageCopy::Kind::miss) return std::nullopt;
     if (atime == Atime::moves) impl.touch_atime(*mnode);
   }
-  if (copy.kind == PageCopy::Kind::bytes) std::memcpy(to.data(), buffer, copy.count);
+  if (copy.kind == PageCopy::Kind::bytes && target != to.data()) std::memcpy(to.data(), target, copy.count);
   if (copy.kind == PageCopy::Kind::zeros) std::memset(to.data(), 0, copy.count);
   return copy.kind == PageCopy::Kind::end ? 0 : copy.count;
 }
 
-Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {
-  alignas(64) std::byte buffer[kBlockBytes];
+Result<size_t> FileAccess::read(uint64_t offset, Bytes to, Buffer buffer) {
+  alignas(64) std::byte between[kBlockBytes];
   size_t done = 0;
   while (done < to.size() && offset + done < kFileBytesMax) {
     const uint64_t at = offset + done;
     const size_t count = std::min<size_t>(kBlockBytes - at % kBlockBytes, to.size() - done);
-    const PageCopy copy = copy_page(at, count, buffer);
+    std::byte* const target = buffer == Buffer::own ? to.data() + done : between;
+    const PageCopy copy = copy_page(at, count, target);
     if (copy.kind == PageCopy::Kind::end) break;
     if (copy.kind == PageCopy::Kind::miss) {
       const uint64_t ahead = pages_of(at + (to.size() - done)) - (at >> kBlockShift) - 1;
@@ -132,7 +134,7 @@ Result<size_t> FileAccess::read(uint64_t offset, Bytes to) {
       return loaded.error();
     }
     if (copy.kind == PageCopy::Kind::bytes) {
-      std::memcpy(to.data() + done, buffer, copy.count);
+      if (target == between) std::memcpy(to.data() + done, between, copy.count);
     } else {
       std::memset(to.data() + done, 0, copy.count);
     }

@@ -1,6 +1,6 @@
 // Writes. The caller's bytes are first copied to pages of our own, with nothing held (a caller's memory
 // may fault, P6); such a page is installed as it is where the file has none in memory, else its bytes
-// are copied on.
+// are copied on. From a Buffer::own they are copied at once over a page that is in memory.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -79,7 +79,7 @@ void FileAccess::changed(Leaf& leaf, uint64_t page, PageSlot& slot, bool was_map
 }
 
 FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count,
-                                     PagePtr& bytes, bool may_end, Room& room) {
+                                     const std::byte* own, PagePtr& bytes, bool may_end, Room& room) {
   const size_t in = offset % kBlockBytes;
   std::byte* page = slot.page.load(relaxed);
   if (page == nullptr && slot.map == MapKind::block && count < kBlockBytes) {
@@ -87,16 +87,18 @@ FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset
     if (in != 0 || !may_end || offset + count < node_.size_from(offset >> kBlockShift))
       return Put::unloaded;
   }
+  if (page == nullptr && bytes == nullptr) return Put::no_page;
   if (!take_block(slot, room)) return Put::no_room;
   const bool was_mapped = slot.is_mapped();
   if (page == nullptr) {
+    if (own != nullptr) std::memcpy(bytes.get() + in, own, count);
     std::memset(bytes.get(), 0, in);
     std::memset(bytes.get() + in + count, 0, kBlockBytes - in - count);
     if (!backed_) slot.map = MapKind::memory;
   }
   slot.seq.begin_write();
   if (page != nullptr) {
-    racy_store(page + in, bytes.get() + in, count);
+    racy_store(page + in, own != nullptr ? own : bytes.get() + in, count);
   } else {
     slot.page.store(bytes.release(), seq_cst);  // pairs with copy_slot, and with has_pages
     slot.view.fetch_and(static_cast<uint8_t>(~PageSlot::kZero), relaxed);
@@ -107,7 +109,7 @@ FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset
   return Put::done;
 }
 
-FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, Room& room) {
+FileAccess::Put FileAccess::put(uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes, Room& room) {
   const uint64_t index = offset >> kBlockShift;
   EpochGuard guard;
   Leaf* leaf = node_.tree_.find_leaf(index);
@@ -121,21 +123,30 @@ FileAccess::Put FileAccess::put(uint64_t offset, size_t count, PagePtr& bytes, R
     if (size < offset + count) return Put::outside;
     if (size >= (index + 1) << kBlockShift) slot.view.fetch_or(PageSlot::kInside, release);
   }
-  return put_slot(*leaf, slot, offset, count, bytes, false, room);
+  return put_slot(*leaf, slot, offset, count, own, bytes, false, room);
 }
 
-Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Room& room) {
+Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Buffer buffer, Room& room) {
   size_t done = 0;
   const auto all = [&]() -> Status {
     PagePtr bytes;
     while (done < from.size()) {
       const uint64_t at = offset + done;
       const size_t count = part_in_page(at, from.size() - done);
-      if (bytes == nullptr) bytes = make_page();
-      std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
+      const std::byte* own = buffer == Buffer::own ? from.data() + done : nullptr;
+      if (own == nullptr) {
+        if (bytes == nullptr) bytes = make_page();
+        std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
+      }
       Put result;
-      while ((result = put(at, count, bytes, room)) == Put::unknown || result == Put::unloaded)
-        SCALEFS_TRY_VOID(load(result, at >> kBlockShift));
+      while ((result = put(at, count, own, bytes, room)) == Put::unknown || result == Put::unloaded ||
+             result == Put::no_page) {
+        if (result == Put::no_page) {
+          bytes = make_page();
+        } else {
+          SCALEFS_TRY_VOID(load(result, at >> kBlockShift));
+        }
+      }
       if (result == Put::no_room) return Errno(ENOSPC);
       if (result == Put::outside) return {};
       done += count;
@@ -165,7 +176,7 @@ FileAccess::Put FileAccess::extend_held(uint64_t offset, size_t count, PagePtr* 
       if (slot.map == MapKind::absent && !resolve(slot, index)) {
         result = Put::unknown;
       } else {
-        result = put_slot(leaf, slot, at, part, pages[index - (offset >> kBlockShift)], true, room);
+        result = put_slot(leaf, slot, at, part, nullptr, pages[index - (offset >> kBlockShift)], true, room);
         // With the bytes: who samples the page sees both or neither.
         if (result == Put::done && leaf.is_head()) {
           node_.raise_size(at + part);
@@ -224,11 +235,11 @@ bool FileAccess::surely_inside(uint64_t bytes) {
   return page >= PageTree::kHeadPages && node_.rest_size_.load(acquire) >= bytes;
 }
 
-Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& room) {
+Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Buffer buffer, Room& room) {
   size_t done = 0;
   // The way of extending writes is right for others too.
   if (surely_inside(offset + from.size())) {
-    SCALEFS_TRY(done, write_inside(offset, from, room));
+    SCALEFS_TRY(done, write_inside(offset, from, buffer, room));
     // Short: the size shrank meanwhile, or there is an error that the next call will find again.
     if (done == from.size()) return done;
   }
@@ -241,7 +252,7 @@ Result<size_t> FileAccess::write_chunk(uint64_t offset, ConstBytes from, Room& r
   return done + *rest;
 }
 
-Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from, WriteTimes times) {
+Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from, WriteTimes times, Buffer buffer) {
   if (from.empty()) return size_t{0};
   if (offset >= kFileBytesMax) return Errno(EFBIG);
   from = from.first(std::min<uint64_t>(from.size(), kFileBytesMax - offset));
@@ -261,7 +272,7 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from, WriteTimes ti
       return taken.error();
     }
     const auto written =
-        or_no_memory([&] { return write_step(at, from.subspan(done, chunk), times, room); });
+        or_no_memory([&] { return write_step(at, from.subspan(done, chunk), times, buffer, room); });
     if (!written.ok()) {
       if (done > 0) break;
       return written.error();
@@ -272,11 +283,11 @@ Result<size_t> FileAccess::write(uint64_t offset, ConstBytes from, WriteTimes ti
   return done;
 }
 
-Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, WriteTimes times, Room& room) {
+Result<size_t> FileAccess::write_step(uint64_t offset, ConstBytes from, WriteTimes times, Buffer buffer, Room& room) {
   Listing listing(*this);
   unlogged_ = true;
   if (times == WriteTimes::move) note_write(wall_coarse_ns());
-  Result<size_t> written = write_chunk(offset, from, room);
+  Result<size_t> written = write_chunk(offset, from, buffer, room);
   if (!written.ok()) impl_.mark_times_dirty(mnode_);  // no page may be dirty that would carry them
   return written;
 }

@@ -100,10 +100,10 @@ class MemFs {
 
   // --- data
   // Fills up to to.size() bytes; fewer only at the file's end: one page that cannot be had fails it all.
-  Result<size_t> read(MnodeNo file, uint64_t offset, Bytes to, Atime atime = Atime::moves);
+  Result<size_t> read(MnodeNo file, uint64_t offset, Bytes to, Atime atime = Atime::moves, Buffer buffer = Buffer::foreign);
   // All of it, or an error (a part, when room or memory ended after a part). EFBIG beyond kFileBytesMax.
   Result<size_t> write(MnodeNo file, uint64_t offset, ConstBytes from, bool kill_suid_sgid = false,
-                       WriteTimes times = WriteTimes::move);
+                       WriteTimes times = WriteTimes::move, Buffer buffer = Buffer::foreign);
   // At the end of the file, atomically; the offset where it went.
   Result<uint64_t> append(MnodeNo file, ConstBytes from);
   Status allocate(MnodeNo file, AllocateMode mode, uint64_t offset, uint64_t length);

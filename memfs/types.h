@@ -70,6 +70,11 @@ enum class Atime : uint8_t { moves, stays };
 // Whether a write moves mtime and ctime. Where it does not, whoever wrote is to set them.
 enum class WriteTimes : uint8_t { move, stay };
 
+// The memory that a read fills or a write takes. foreign: it may fault, even into this file system, so that it is touched with
+// nothing held and the bytes go by way of memory of ours (P6). own: no copy to or from it waits for anybody, as buffers of the
+// program's that serves the file system; they are spared the second copy.
+enum class Buffer : uint8_t { foreign, own };
+
 enum class SeekMode : uint8_t { data, hole };
 
 enum class XattrMode : uint8_t { set, create, replace };

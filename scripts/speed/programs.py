@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import subprocess
+import sys
 import tarfile
 
 from speed.mounts import Absent, cpu_ns, need, run
@@ -161,6 +162,11 @@ def start(bench, name, settings):
     return getattr(bench, name)(settings.peer_mib)
 
 
+def tell(text):
+    """What was found, as it comes: the rows stand when all file systems have been through."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def measure(bench, settings, step_rows, client_rows):
     """Each file system in turn, and all again: the least of each step's costs, the most of dbench's figures. dbench finds
     a fresh one: some keep a descriptor for each file that they have seen."""
@@ -172,6 +178,7 @@ def measure(bench, settings, step_rows, client_rows):
     def run_steps(name):
         with bench.part():
             found, failure = steps(start(bench, name, settings), archive, settings.files)
+        tell(f'{name}: ' + ', '.join(f'{step} {cost.cpu_s:.2f} s' for step, cost in found.items()) + f' {failure}')
         if failure:
             failures[name] = failure
         for step, cost in found.items():
@@ -184,6 +191,7 @@ def measure(bench, settings, step_rows, client_rows):
             mounted = start(bench, name, settings)
             for clients in client_rows:
                 got = dbench(mounted, clients, settings.dbench_seconds)
+                tell(f'{name}: dbench {clients}: {got[0]:.0f} MB per second of processor time, {got[1]:.0f} MB/s')
                 rates[name, clients] = max(got, rates.get((name, clients), (0, 0)))
 
     for _ in range(settings.repetitions):

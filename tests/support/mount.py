@@ -6,8 +6,10 @@ was skipped. Programs are
 taken from the folder SCALEFS_BIN_DIR.
 """
 
+import contextlib
 import ctypes
 import faulthandler
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -29,6 +31,19 @@ MKFS = str(BIN / 'mkfs.scalefs')
 FSCK = str(BIN / 'fsck.scalefs')
 # A sanitizer's build is slower and needs more memory.
 SANITIZED = os.environ.get('SCALEFS_SANITIZED', '') != ''
+
+
+LOOP_CTL_GET_FREE = 0x4C82
+
+
+def has_loops():
+    """Whether an image can be mounted over a loop device here."""
+    with contextlib.suppress(OSError), open('/dev/loop-control', 'rb') as control:
+        return fcntl.ioctl(control, LOOP_CTL_GET_FREE) >= 0
+    return False
+
+
+needs_loops = unittest.skipUnless(has_loops(), 'there is no loop device')
 
 
 def run(*words, timeout=120, check=True, **more):

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'support'))
 
 from ways import FAILED, NOBODY, STRANGER, WaysTest, as_user, attempt, entry, main  # noqa: E402
 import mount  # noqa: E402
-from mount import BIN, FSCK, MKFS, SCALEFS, SOURCE, run  # noqa: E402
+from mount import BIN, FSCK, MKFS, SCALEFS, SOURCE, needs_loops, run  # noqa: E402
 from private_mounts import write_fstab  # noqa: E402
 
 
@@ -42,6 +42,7 @@ class Fstab(WaysTest):
         run('umount', volume.image)
         self.ended(volume)
 
+    @needs_loops
     def test_all_lines(self):
         volumes = [self.volume('32M', name) for name in ('one', 'two', 'three')]
         absent = self.folder / 'absent.img'
@@ -101,6 +102,7 @@ class Fstab(WaysTest):
         self.assertIsNone(entry(volume.path))
 
 
+@needs_loops
 class Devices(WaysTest):
     """Block devices by UUID and label, as udev's rule makes them known."""
 
@@ -154,6 +156,7 @@ def loop_of(image):
     return next((line.split()[0] for line in lines if line.split()[1] == str(image)), None)
 
 
+@needs_loops
 class Block(WaysTest):
     """Mounts of a block device (fuseblk): sync(2) reaches the daemon, and umount(2) waits for it."""
 

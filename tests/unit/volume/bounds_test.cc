@@ -7,6 +7,7 @@
 #include "base/mutex.h"
 #include "tests/support/seeds.h"
 #include "tests/unit/volume/mounted.h"
+#include "volume/checkpointer.h"
 
 namespace scalefs::volume {
 namespace {
@@ -131,6 +132,55 @@ TEST(Bounds, ManySmallFsyncedFilesStayWithinTheCache) {
     ASSERT_LE(m.volume->statistics().memory.page_bytes, m.options.cache_bytes);
   }
   EXPECT_EQ(m.read(m.find("0")), std::string(3000, 'x'));
+}
+
+TEST(Bounds, ACheckpointWritesTheDataOfSmallFilesTogether) {
+  constexpr int kFiles = 1000;
+  Mounted m(uint64_t{512} << 20);  // a journal that holds them all
+  ASSERT_TRUE(m.mount().ok());
+  for (int i = 0; i < kFiles; ++i)
+    ASSERT_EQ(m.write(m.create(kRootMnode, std::to_string(i)), 0, std::string(3000, 'x')), 0);
+  ASSERT_TRUE(m.volume->sync().ok());
+  const uint64_t writes = m.faults.calls(Call::write);
+  const uint64_t blocks = m.faults.blocks(Call::write);
+  while (m.volume->step_checkpoint()) {
+  }
+  EXPECT_GT(m.faults.blocks(Call::write) - blocks, static_cast<uint64_t>(kFiles));
+  EXPECT_LT(m.faults.calls(Call::write) - writes, 60u);
+}
+
+// When a checkpoint is due the journal has room for what comes while it runs, also where the one before has left it what
+// it brought in.
+TEST(Bounds, ACheckpointIsDueWhileTheJournalHasRoom) {
+  diskfs::MemoryDevice device((uint64_t{64} << 20) / kBlockBytes);
+  std::string why;
+  ASSERT_TRUE(diskfs::format(device, {}, &why).ok()) << why;
+  auto mounted = diskfs::DiskFs::mount(device, {}, &why);
+  ASSERT_TRUE(mounted.ok()) << why;
+  diskfs::DiskFs& fs = **mounted;
+  const auto ino = fs.allocate_ino();
+  ASSERT_TRUE(ino.ok());
+  diskfs::InodeItem item;
+  item.mnode = MnodeNo(77);
+  item.mode = 0100644;
+  item.nlink = 1;
+  uint64_t batches = 0;
+  const auto commit = [&] {
+    diskfs::Batch batch;
+    item.size = ++batches;
+    batch.put_inode(*ino, item);
+    return fs.commit(batch).ok();  // a block
+  };
+  for (int round = 0; round < 3; ++round) {
+    while (fs.journal_fill() <= Checkpointer::kFillDue) ASSERT_TRUE(commit());
+    if (round < 2) {
+      ASSERT_TRUE(fs.checkpoint().ok());
+    }
+  }
+  const uint64_t checkpoints = fs.statistics().checkpoints;
+  const uint64_t before = batches;
+  while (fs.statistics().checkpoints == checkpoints) ASSERT_TRUE(commit());
+  EXPECT_GT(batches - before, fs.info().journal_blocks / 4);
 }
 
 TEST(Bounds, LogStaysWithinItsLimitWithoutAnyFsync) {
