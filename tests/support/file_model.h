@@ -159,10 +159,11 @@ class ModelledFile {
     if (random_.percent(30) && length > kBlockBytes) length -= length % kBlockBytes;
     return length;
   }
+  Buffer some_buffer() { return random_.percent(50) ? Buffer::own : Buffer::foreign; }
   void write() {
     const uint64_t offset = some_offset(size_max_ - 1);
     const auto data = random_bytes(random_, some_length(size_max_ - offset));
-    const auto got = fs_->write(file_, offset, bytes_of(data));
+    const auto got = fs_->write(file_, offset, bytes_of(data), false, WriteTimes::move, some_buffer());
     ASSERT_EQ(got.code(), 0);
     ASSERT_EQ(*got, data.size());
     model_.write(offset, data);
@@ -178,7 +179,7 @@ class ModelledFile {
   void read() {
     const uint64_t offset = some_offset(size_max_);
     std::vector<uint8_t> got(some_length(size_max_));
-    const auto count = fs_->read(file_, offset, bytes_of(got));
+    const auto count = fs_->read(file_, offset, bytes_of(got), Atime::moves, some_buffer());
     ASSERT_EQ(count.code(), 0);
     const uint64_t want = offset >= model_.size()
                               ? 0 : std::min<uint64_t>(got.size(), model_.size() - offset);

@@ -44,7 +44,8 @@ class World {
       const uint64_t offset = page * kBlockBytes + writer * kHalf;
       std::array<uint64_t, kHalf / 8> words;
       words.fill((offset << 16) + ++version_[page][writer]);
-      const auto got = fs_->write(pages_, offset, std::as_bytes(std::span(words)));
+      const auto got = fs_->write(pages_, offset, std::as_bytes(std::span(words)), false, WriteTimes::move,
+                                  schedule::choose(2) == 0 ? Buffer::own : Buffer::foreign);
       if (got.code() != 0 || *got != kHalf) fail("a write failed");
     }
   }
@@ -63,7 +64,8 @@ class World {
       const uint64_t page = schedule::choose(kPages);
       std::array<uint64_t, kBlockBytes / 8> words{};
       const auto got = fs_->read(pages_, page * kBlockBytes,
-                                 std::as_writable_bytes(std::span(words)));
+                                 std::as_writable_bytes(std::span(words)), Atime::moves,
+                                 schedule::choose(2) == 0 ? Buffer::own : Buffer::foreign);
       if (!got.ok()) fail("a read failed");
       for (uint64_t half = 0; half < 2; ++half) check_half(page, half, words, &seen[page][half]);
       std::array<std::byte, 100> text{};

@@ -43,7 +43,8 @@ class DataStress : public ::testing::Test {
       const uint64_t page = random.below(kPages / writers) * writers + writer;
       Words words;
       words.fill((page << 32) + static_cast<uint64_t>(i));
-      const auto got = fs.write(f, page * kBlockBytes, std::as_bytes(std::span(words)));
+      const auto got = fs.write(f, page * kBlockBytes, std::as_bytes(std::span(words)), false, WriteTimes::move,
+                                i % 2 == 0 ? Buffer::own : Buffer::foreign);
       EXPECT_TRUE(got.ok() && *got == kBlockBytes);
       last_[page].store(words[0], relaxed);  // read behind the join
     }
@@ -53,7 +54,9 @@ class DataStress : public ::testing::Test {
     for (int i = 0; i < 2 * kWrites; ++i) {
       const uint64_t page = random.below(kPages);
       Words words{};
-      EXPECT_TRUE(fs.read(f, page * kBlockBytes, std::as_writable_bytes(std::span(words))).ok());
+      EXPECT_TRUE(fs.read(f, page * kBlockBytes, std::as_writable_bytes(std::span(words)), Atime::moves,
+                          i % 2 == 0 ? Buffer::own : Buffer::foreign)
+                      .ok());
       EXPECT_TRUE(is_whole(words, page)) << "page " << page;
     }
   }
