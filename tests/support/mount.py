@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 BIN = pathlib.Path(os.environ.get('SCALEFS_BIN_DIR', 'build/dev')).resolve()
@@ -140,6 +141,13 @@ class Volume:
 
     def messages(self):
         return self.log.read_text(errors='replace')[-6000:] if self.log.exists() else ''
+
+    def wait_for_message(self, text, seconds=30):
+        """What was said up to then; some things are said behind the news that the mount is there."""
+        until = time.monotonic() + seconds
+        while text not in self.messages() and time.monotonic() < until:
+            time.sleep(0.01)
+        return self.messages()
 
     def find_daemon(self, name=None):
         """The daemon that was given this mount point, as `name` if not as the whole path; for those that

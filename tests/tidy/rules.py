@@ -204,7 +204,7 @@ def check_built(tree):
         in_room = in_label and len(parts) == 3 and parts[2] in rooms
         if name.endswith(".cc"):
             built = (parts[0] in ARROWS and len(parts) == 1) or folder == "tests/support"
-            built = built or folder in ("diskfs/check", "tests/commute/matrix", "tests/commute/simulation",
+            built = built or folder in ("base/program", "diskfs/check", "tests/commute/matrix", "tests/commute/simulation",
                                          "tests/commute/recorder", "tests/crash/explorer", "tests/mount/cut")
             if folder == "examples/embed":  # built by tests/bench/test_installed.py
                 built = True

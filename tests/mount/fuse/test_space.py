@@ -4,6 +4,7 @@ import errno
 import os
 import pathlib
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'support'))
 
@@ -137,6 +138,21 @@ class BoundedMemory(MountTest):
                 self.assertEqual(file.read(MEBIBYTE), pattern(part, MEBIBYTE), part)
         volume.unmount()
         volume.fsck()
+
+    @unittest.skipIf(SANITIZED, 'another allocator')
+    @unittest.skipUnless(os.path.exists('/sys/kernel/mm/transparent_hugepage'), 'the kernel has no huge pages')
+    def test_huge_pages_are_asked_for(self):
+        volume = self.volume('64M').mount()
+        (volume.path / 'file').write_bytes(pattern(0, 8 * MEBIBYTE))
+        held = 0
+        for line in pathlib.Path(f'/proc/{volume.pid}/smaps').read_text(encoding='ascii', errors='replace').splitlines():
+            words = line.split()
+            if words[0] == 'Rss:':
+                resident = int(words[1])
+            elif words[0] == 'VmFlags:' and 'hg' in words:
+                held += resident
+        self.assertGreater(held, 8192)
+        volume.unmount()
 
 
 if __name__ == '__main__':

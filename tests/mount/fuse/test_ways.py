@@ -231,7 +231,8 @@ class Block(WaysTest):
         self.addCleanup(os.rename, '/dev/loop-away', '/dev/loop-control')
         volume.mount()
         self.assertEqual(entry(volume.path)[:2], (str(volume.image), 'fuse.scalefs'))
-        self.assertIn(f'there is no loop device for {volume.image} (No such file or directory): sync(2)', volume.messages())
+        wanted = f'there is no loop device for {volume.image} (No such file or directory): sync(2)'
+        self.assertIn(wanted, volume.wait_for_message(wanted))
         volume.unmount()
         with self.assertRaisesRegex(AssertionError, 'fuseblk: no loop device'):
             volume.mount('fuseblk')
