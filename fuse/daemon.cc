@@ -29,6 +29,7 @@
 #include "fuse/inquiry.h"
 #include "fuse/libfuse_transport.h"
 #include "fuse/loop_device.h"
+#include "fuse/memory_limit.h"
 #include "fuse/mount_table.h"
 #include "fuse/mount_users.h"
 #include "fuse/operations.h"
@@ -111,7 +112,11 @@ std::string mounted_on(const std::string& image) {
 class Daemon {
  public:
   Daemon(const Options& options, const WrapDevice& wrap, std::string mountpoint, Startup& startup)
-      : options_(options), wrap_(wrap), mountpoint_(std::move(mountpoint)), startup_(startup) {}
+      : options_(options), wrap_(wrap), mountpoint_(std::move(mountpoint)), startup_(startup) {
+    uint64_t& cache_bytes = options_.volume.cache_bytes;
+    if (cache_bytes == 0)
+      cache_bytes = options_.memory ? volume::VolumeOptions().cache_bytes : default_cache_bytes(memory_limit());
+  }
 
   int run();
 

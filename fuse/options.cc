@@ -254,9 +254,10 @@ std::vector<std::string> mount_options(const Options& options, bool as_root, boo
 
 std::string own_options(const Options& options) {
   const volume::VolumeOptions& v = options.volume;
-  std::string list = fmt::format("{},commit={},cache_size={},q_depth={},io_uring={}",
-                                 v.read_only ? "ro" : "rw", v.commit_interval_ms / 1000, v.cache_bytes,
-                                 options.queue_depth, kIoUringChoices[static_cast<int>(options.io_uring)]);
+  std::string list = fmt::format("{},commit={},q_depth={},io_uring={}", v.read_only ? "ro" : "rw",
+                                 v.commit_interval_ms / 1000, options.queue_depth,
+                                 kIoUringChoices[static_cast<int>(options.io_uring)]);
+  if (v.cache_bytes != 0) list += fmt::format(",cache_size={}", v.cache_bytes);
   if (options.threads != 0) list += fmt::format(",threads={}", options.threads);
   if (!v.relatime) list += ",strictatime";
   if (v.noatime) list += ",noatime";
@@ -287,7 +288,8 @@ one that lives in memory only. Returns when the mount is there.
   -V, -h      version, this help
 
   commit=SECONDS     make everything durable at least this often (5)
-  cache_size=SIZE    memory for cached data, with suffix K, M or G (512M)
+  cache_size=SIZE    memory for cached data, with suffix K, M or G (a sixteenth of
+                     the machine's, at least 512M; a volume in memory 512M)
   io_uring=WHEN      take requests over io_uring: auto, on or off (auto)
   q_depth=N          requests of a processor at a time, over io_uring (32)
   strict_open        tell the daemon of each open and close

@@ -36,7 +36,8 @@ struct Options {
   bool by_mount = false;  // called by mount(8), which leaves out what its defaults have: suid and dev
   bool nofail = false;    // with by_mount: an image that does not exist is no error
 
-  volume::VolumeOptions volume;
+  // cache_bytes 0: of a volume in memory what VolumeOptions has, else by the machine's memory (memory_limit.h).
+  volume::VolumeOptions volume{.cache_bytes = 0};
   bool sync_names = false;  // sync, dirsync
   // What damage of one object does to all others: nothing, or the volume takes no more changes.
   enum class OnErrors { go_on, remount_read_only } on_errors = OnErrors::go_on;
