@@ -3,7 +3,7 @@
 each row with its target, what was measured, and whether it holds.
 
 usage: speed_rows.py [--rows PATTERN]... [--pairs N] [--quick] [--transport rings|fallback|both]
-                     [--binaries build/release] [--folder DIR] [--list]
+                     [--peer NAME]... [--binaries build/release] [--folder DIR] [--list]
 
   calls      scalefs beside scalefs-null, the daemon that stores nothing, in the same transport: processor time of the
              client (scalefs-calls) and the daemon for each call, the lower quartile of the pairs; rates and medians of latencies
@@ -11,7 +11,8 @@ usage: speed_rows.py [--rows PATTERN]... [--pairs N] [--quick] [--transport ring
   programs   tar, cp, find, grep, git, rm beside fuse2fs, ntfs-3g, bindfs and passthrough_ll over ext4; dbench also
   durable    fsync of small files beside ext4 and xfs on loop devices, by rates, and the journal's bytes
 
---rows takes a shell pattern of the names that --list shows, with * added at both ends. Needs root and /dev/fuse; runs for
+--rows takes a shell pattern of the names that --list shows, with * added at both ends. --peer: with which of the daemons
+(fuse2fs, ntfs_3g, bindfs, passthrough_ll) the programs' rows compare, else with all. Needs root and /dev/fuse; runs for
 about half an hour, on 3 GiB of disk below --folder (default: the system's place for temporary files).
 Whatever it mounts, attaches or makes is gone afterwards, also after Ctrl-C.
 Exit status: 0 all rows hold, 1 one does not, 2 usage, 77 not possible here.
@@ -45,12 +46,14 @@ def read_arguments():
     parser.add_argument('--pairs', type=int, default=15)
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--transport', choices=('rings', 'fallback', 'both'), default='rings')
+    parser.add_argument('--peer', action='append', choices=programs.PEERS)
     parser.add_argument('--binaries', default='build/release')
     parser.add_argument('--folder')
     parser.add_argument('--list', action='store_true')
     settings = parser.parse_args()
     if settings.pairs < 1:
         parser.error('--pairs: at least one')
+    settings.peers = tuple(peer for peer in programs.PEERS if not settings.peer or peer in settings.peer)
     settings.transports = ('rings', 'fallback') if settings.transport == 'both' else (settings.transport,)
     # Quick: whether everything works, not how fast it is.
     settings.scale = 0.02 if settings.quick else 1

@@ -201,7 +201,9 @@ class Create final : public Named {
     static const char page[kPageBytes] = {};
     const char* const path = name().with(next_);
     const int64_t opened = files_.open(path, O_CREAT | O_RDWR, 0644);
-    if (opened == -ENOSPC && next_ > 0) return kExhausted;  // as many as there is room for
+    // As many as there is room for, also where other workers were quicker and have it all; but not for ever.
+    if (opened == -ENOSPC && (next_ > 0 || ++turned_away_ < kTurnedAwayMax)) return kExhausted;
+    turned_away_ = 0;
     const auto fd = static_cast<int>(need(opened, "open", path));
     ++next_;
     if (bytes_ != 0) need(files_.write(fd, page, bytes_), "write", path);
@@ -213,6 +215,9 @@ class Create final : public Named {
  private:
   const size_t bytes_;
   uint64_t next_ = 0, most_ = 0;
+  // Rounds in a row in which there was no room for any.
+  static constexpr int kTurnedAwayMax = 100;
+  int turned_away_ = 0;
 };
 
 class Unlink final : public Named {

@@ -118,6 +118,8 @@ class Bench:
         return path
 
     def unmount(self, path, process=None):
+        if process is not None and not os.path.ismount(path):
+            process.terminate()  # it may be about to mount
         for _ in range(50):
             if not os.path.ismount(path):
                 break
@@ -172,10 +174,14 @@ class Bench:
         return self.serve('null', [self.program('scalefs-null'), '-o', TRANSPORTS[transport], path], path,
                           notify=True)
 
+    def detach(self, image):
+        for device in run('losetup', '-n', '-O', 'NAME', '-j', image).split():
+            subprocess.run(['losetup', '-d', device], check=False)
+
+    # What takes something back is noted before it is done: whoever is broken off in between does not know whether it was.
     def loop(self, image):
-        device = run('losetup', '--direct-io=on', '--show', '-f', image).strip()
-        self.stack.callback(subprocess.run, ['losetup', '-d', device], check=False)
-        return device
+        self.stack.callback(self.detach, image)
+        return run('losetup', '--direct-io=on', '--show', '-f', image).strip()
 
     def local(self, kind, mib):
         """ext4 or xfs on a loop device over a full image."""
@@ -185,8 +191,8 @@ class Bench:
         run(need(make[0]), *make[1:], image)
         device = self.loop(image)
         path = self.place(kind)
-        run('mount', '-t', kind, device, path)
         self.stack.callback(self.unmount, path)
+        run('mount', '-t', kind, device, path)
         return Mounted(kind, path)
 
     # --- the peers among the daemons

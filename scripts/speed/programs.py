@@ -138,17 +138,17 @@ def dbench(mounted, clients, seconds):
     return (mb1 - mb0) / ((cpu1 - cpu0) / 1e9), (mb1 - mb0) / (at1 - at0)
 
 
-def print_steps(table, costs, failures):
+def print_steps(table, costs, failures, peers):
     table.head('Programs: processor time of the best other daemon by that of scalefs', 's scalefs (wall)',
-               *(f'{peer} (wall)' for peer in PEERS))
+               *(f'{peer} (wall)' for peer in peers))
     for name in STEPS:
         ours = costs['scalefs'].get(name)
         if ours is None:
-            table.row(name, '> 1', f'failed: {failures["scalefs"]}', False, *[''] * (len(PEERS) + 1))
+            table.row(name, '> 1', f'failed: {failures["scalefs"]}', False, *[''] * (len(peers) + 1))
             continue
-        others = {peer: costs[peer][name] for peer in PEERS if name in costs.get(peer, {})}
+        others = {peer: costs[peer][name] for peer in peers if name in costs.get(peer, {})}
         cells = [f'{others[p].cpu_s:.2f} ({others[p].wall_s:.2f})' if p in others
-                 else failures.get(p, '') or 'absent' for p in PEERS]
+                 else failures.get(p, '') or 'absent' for p in peers]
         if not others:
             table.row(name, '> 1', 'no peer', None, f'{ours.cpu_s:.2f} ({ours.wall_s:.2f})', *cells)
             continue
@@ -195,7 +195,7 @@ def measure(bench, settings, step_rows, client_rows):
                 rates[name, clients] = max(got, rates.get((name, clients), (0, 0)))
 
     for _ in range(settings.repetitions):
-        for name in ('scalefs', *PEERS):
+        for name in ('scalefs', *settings.peers):
             for call, rows in ((run_steps, step_rows), (run_dbench, client_rows)):
                 try:
                     if rows:
@@ -206,14 +206,14 @@ def measure(bench, settings, step_rows, client_rows):
     return costs, failures, rates
 
 
-def print_dbench(table, rates, client_rows):
+def print_dbench(table, rates, client_rows, peers):
     table.head('dbench: MB per second of processor time, by that of the best other daemon', 'scalefs (MB/s)',
-               *(f'{peer} (MB/s)' for peer in PEERS))
+               *(f'{peer} (MB/s)' for peer in peers))
     for clients in client_rows:
         ours = rates.get(('scalefs', clients))
-        others = [rates[peer, clients][0] for peer in PEERS if (peer, clients) in rates]
+        others = [rates[peer, clients][0] for peer in peers if (peer, clients) in rates]
         cells = [f'{rates[p, clients][0]:.0f} ({rates[p, clients][1]:.0f})' if (p, clients) in rates else 'failed'
-                 for p in ('scalefs', *PEERS)]
+                 for p in ('scalefs', *peers)]
         name = f'dbench, {clients} client{"s" * (clients > 1)}'
         if ours is None or not others:
             table.row(name, '> 1', 'not measured', None if ours else False, *cells)
@@ -232,6 +232,6 @@ def print_rows(bench, table, wanted, settings):
     with bench.part():
         costs, failures, rates = measure(bench, settings, step_rows, client_rows)
     if step_rows and 'scalefs' in costs:
-        print_steps(table, costs, failures)
+        print_steps(table, costs, failures, settings.peers)
     if client_rows:
-        print_dbench(table, rates, client_rows)
+        print_dbench(table, rates, client_rows, settings.peers)

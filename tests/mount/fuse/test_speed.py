@@ -106,9 +106,9 @@ class Command(mount.MountTest):
         return [line for line in text.splitlines() if str(self.folder) in line]
 
     def check_nothing_left(self):
-        self.assertEqual(os.listdir(self.folder), [])
         self.assertEqual(self.mounts(), [])
         self.assertEqual(self.attached(), [])
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_a_row_for_each_call_and_thread(self):
         process = self.start('--rows', 'rings memory chmod', '--rows', 'rings image unlink', '--rows', 'append 1 ext4',
