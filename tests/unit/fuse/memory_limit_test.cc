@@ -1,11 +1,12 @@
 #include "fuse/memory_limit.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "tests/support/image_file.h"
 
 namespace scalefs::fuse {
 namespace {
@@ -14,13 +15,6 @@ constexpr uint64_t kMebibyte = uint64_t{1} << 20;
 
 class MemoryLimit : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/scalefs-limit-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    root_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
   void write(const std::string& path, const std::string& text) {
     const std::filesystem::path whole = root_ + path;
     std::filesystem::create_directories(whole.parent_path());
@@ -30,7 +24,8 @@ class MemoryLimit : public ::testing::Test {
     return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   }
 
-  std::string root_;
+  const scalefs::testing::ImageFile files_;  // for its folder
+  const std::string root_ = files_.folder();
 };
 
 TEST_F(MemoryLimit, IsTheMachinesWhereNoGroupHasOne) {
