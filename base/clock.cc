@@ -186,11 +186,13 @@ int64_t wall_coarse_ns() { return wall(CLOCK_REALTIME_COARSE); }
 void set_wall_for_test(int64_t ns) { wall_for_test.store(ns, std::memory_order_relaxed); }
 void step_wall_for_test(int64_t ns) { wall_step_for_test.store(ns, std::memory_order_relaxed); }
 
-uint64_t monotonic_ms() {
+uint64_t monotonic_us() {
 #ifdef SCALEFS_SCHEDULE
-  if (schedule::active()) return schedule::ticks() / 1000;
+  if (schedule::active()) return schedule::ticks();
 #endif
-  return static_cast<uint64_t>(read_clock(CLOCK_MONOTONIC)) / 1'000'000;
+  return static_cast<uint64_t>(read_clock(CLOCK_MONOTONIC)) / 1000;
 }
+
+uint64_t monotonic_ms() { return monotonic_us() / 1000; }
 
 }  // namespace scalefs

@@ -33,7 +33,8 @@ void set_wall_for_test(int64_t ns);
 // Each reading of that time moves it on by `ns` (tests; 0 takes it back).
 void step_wall_for_test(int64_t ns);
 
-// Milliseconds of a monotonic clock, for periods and time-outs.
+// Milliseconds, microseconds of a monotonic clock, for periods and time-outs.
 uint64_t monotonic_ms();
+uint64_t monotonic_us();
 
 }  // namespace scalefs

@@ -48,6 +48,10 @@ void CondVar::wait(Mutex& mutex) {
 }
 
 bool CondVar::wait_for(Mutex& mutex, uint64_t timeout_ms) {
+  return wait_for_us(mutex, std::min(timeout_ms, kTimeoutMsMax) * 1000);
+}
+
+bool CondVar::wait_for_us(Mutex& mutex, uint64_t timeout_us) {
 #ifdef SCALEFS_SCHEDULE
   if (schedule::active()) {
     mutex.unlock();
@@ -58,7 +62,7 @@ bool CondVar::wait_for(Mutex& mutex, uint64_t timeout_ms) {
 #endif
   about_to_block();
   BorrowedLock lock(mutex.mutex_);
-  const auto timeout = std::chrono::milliseconds(std::min(timeout_ms, kTimeoutMsMax));
+  const auto timeout = std::chrono::microseconds(std::min(timeout_us, kTimeoutMsMax * 1000));
   return condition_.wait_for(lock.get(), timeout) == std::cv_status::no_timeout;
 }
 

@@ -65,6 +65,7 @@ class CondVar {
   void wait(Mutex& mutex) REQUIRES(mutex) NO_THREAD_SAFETY_ANALYSIS;
   // The same, for `timeout_ms` milliseconds at the most; false when the time ran out.
   bool wait_for(Mutex& mutex, uint64_t timeout_ms) REQUIRES(mutex) NO_THREAD_SAFETY_ANALYSIS;
+  bool wait_for_us(Mutex& mutex, uint64_t timeout_us) REQUIRES(mutex) NO_THREAD_SAFETY_ANALYSIS;
   void notify_one();
   void notify_all();
 

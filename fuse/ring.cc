@@ -200,6 +200,10 @@ void Ring::commit_later(RingEntry& entry) {
     SpinLock lock(returned_lock_);
     returned_.push_back(&entry);
   }
+  WakeBatch::wake(*this);
+}
+
+void Ring::wake_now() {
   if (sleeping_.exchange(false, seq_cst)) wake();
 }
 

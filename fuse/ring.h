@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/wake_batch.h"
 #include "fuse/relay.h"
 #include "fuse/reply_target.h"
 #include "fuse/ring_protocol.h"
@@ -45,7 +46,7 @@ Bytes ring_payload(const ReplyTarget& target, size_t bytes);
 // answers or serves (answered_target()), and that came by a ring. False: it belongs to /dev/fuse.
 bool answer_on_ring(const iovec* parts, int count);
 
-class Ring final : private RelaySource {
+class Ring final : private RelaySource, private WakeTarget {
  public:
   struct Config {
     int fuse_fd = -1;                // open until stop()
@@ -85,6 +86,8 @@ class Ring final : private RelaySource {
   bool complete(uint64_t user_data, int result);
   void commit_later(RingEntry& entry);
   void wake();
+  void wake_now() override;
+  std::optional<unsigned> processor() const override { return config_.pinned; }
   void before_giving() override { io_uring_submit(&ring_); }  // replies that clients wait for
 
   RequestHandler& handler_;

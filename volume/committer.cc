@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/wake_batch.h"
 
 namespace scalefs::volume {
 
@@ -13,8 +14,8 @@ constexpr uint64_t kGatherGroupMin = 8;
 
 }  // namespace
 
-Committer::Committer(CommitWork& work, bool threaded, uint64_t gather_ms)
-    : work_(work), threaded_(threaded), gather_ms_(gather_ms) {}
+Committer::Committer(CommitWork& work, bool threaded, uint64_t gather_us)
+    : work_(work), threaded_(threaded), gather_us_(gather_us) {}
 
 Committer::Ticket Committer::ticket() {
   MutexLock lock(mutex_);
@@ -47,7 +48,7 @@ Status Committer::wait(Ticket ticket) {
     if (!threaded_ && !leading_) {
       lead();
     } else {
-      if (threaded_) work_wanted_.notify_one();
+      if (threaded_) call_leader();
       covered_.wait(mutex_);
     }
   }
@@ -62,7 +63,7 @@ void Committer::park(Ticket ticket, Done done) {
       parked_.push_back({ticket, {}, {}});
       parked_.back().done = std::move(done);
       if (ticket > begun_) ++waiting_;
-      work_wanted_.notify_one();
+      call_leader();
       while (!threaded_ && !settled(ticket)) {
         if (leading_) {
           covered_.wait(mutex_);
@@ -87,13 +88,21 @@ void Committer::request() {
   work_wanted_.notify_one();
 }
 
+void Committer::call_leader() {
+  if (waiting_ >= group_awaited_) work_wanted_.notify_one();
+}
+
 void Committer::gather() {
   const uint64_t group = std::max(last_group_, group_before_);
-  if (gather_ms_ == 0 || group < kGatherGroupMin) return;
-  const uint64_t deadline = monotonic_ms() + gather_ms_;
-  while (!stopped_ && waiting_ < group && monotonic_ms() <= deadline) {
-    if (!work_wanted_.wait_for(mutex_, gather_ms_)) break;
+  if (gather_us_ == 0 || group < kGatherGroupMin) return;
+  const uint64_t pause_us = std::min(cut_us_ / 2, gather_us_);
+  const uint64_t until_us = monotonic_us() + gather_us_;
+  group_awaited_ = group;
+  for (uint64_t before = 0; !stopped_ && waiting_ < group && waiting_ != before && monotonic_us() < until_us;) {
+    before = waiting_;
+    (void)work_wanted_.wait_for_us(mutex_, pause_us);
   }
+  group_awaited_ = 0;
 }
 
 void Committer::lead() {
@@ -104,8 +113,11 @@ void Committer::lead() {
   last_group_ = waiting_;
   waiting_ = 0;
   mutex_.unlock();
+  const uint64_t began_us = monotonic_us();
   const Status status = work_.commit_cut();
+  const uint64_t took_us = monotonic_us() - began_us;
   mutex_.lock();
+  cut_us_ = took_us;
   done_ = cut;
   if (!status.ok()) failed_from_ = std::min(failed_from_, cut);
   leading_ = false;
@@ -123,7 +135,10 @@ void Committer::call_parked() {
   }
   if (calls.empty()) return;
   mutex_.unlock();
-  for (auto& parked : calls) parked.done(parked.status);
+  {
+    const WakeBatch batch;
+    for (auto& parked : calls) parked.done(parked.status);
+  }
   calls.clear();
   mutex_.lock();
 }

@@ -8,7 +8,8 @@
 //
 // Leading. With a thread of its own (run()) that thread leads; without one whoever waits leads, unless
 // somebody does already. While a leader works the next group gathers; it begins at once when the
-// leader is done and someone waits.
+// leader is done and someone waits. A leader's own thread waits for as many as the last groups had, as long as they
+// keep coming: once nobody has come for half the time that a cut takes, it goes without the others.
 //
 // Failure is sticky (I11): the cut that failed and all after it answer EIO, to those who wait and to
 // those who come; those covered by an earlier cut are told ok even if they wake up later.
@@ -39,9 +40,9 @@ class Committer {
   using Ticket = uint64_t;
   using Done = std::function<void(Status)>;
 
-  // `threaded`: some thread calls run(). `gather_ms`: how long a leader with a thread of its own
-  // waits for company when the last group was larger than the one that waits now; 0 for never.
-  Committer(CommitWork& work, bool threaded, uint64_t gather_ms);
+  // `threaded`: some thread calls run(). `gather_us`: how long at the most a leader with a thread of its own
+  // waits for company when the last groups were larger than the one that waits now; 0 for never.
+  Committer(CommitWork& work, bool threaded, uint64_t gather_us);
 
   Ticket ticket();
   // The next cut even if nothing seems to be logged.
@@ -68,11 +69,12 @@ class Committer {
   bool settled(Ticket ticket) const REQUIRES(mutex_);
   bool wanted() const REQUIRES(mutex_) { return requested_ || awaited_ > done_; }
   void gather() REQUIRES(mutex_);
+  void call_leader() REQUIRES(mutex_);
   void call_parked() REQUIRES(mutex_);
 
   CommitWork& work_;
   const bool threaded_;
-  const uint64_t gather_ms_;
+  const uint64_t gather_us_;
   mutable Mutex mutex_;
   CondVar covered_;  // a cut is done, or the committer has stopped
   CondVar work_wanted_;
@@ -86,6 +88,8 @@ class Committer {
   uint64_t waiting_ GUARDED_BY(mutex_) = 0;     // for the next cut
   uint64_t last_group_ GUARDED_BY(mutex_) = 0;  // how many the last two cuts answered
   uint64_t group_before_ GUARDED_BY(mutex_) = 0;
+  uint64_t group_awaited_ GUARDED_BY(mutex_) = 0;  // while the leader gathers
+  uint64_t cut_us_ GUARDED_BY(mutex_) = 0;         // how long the last cut took
   struct Parked {
     Ticket ticket;
     Done done;

@@ -16,7 +16,7 @@ constexpr int kReclaimRounds = 16;
 // Each may find room for some of the records of objects that have ended, and of pages.
 constexpr int kRecoverRounds = 16;
 // How long a leader waits for as many as came together before.
-constexpr uint64_t kGatherMs = 1;
+constexpr uint64_t kGatherUs = 1000;
 
 // The caller is inside MemFs::maintain(): what it logs may have to recover space, and must not come
 // back there.
@@ -54,7 +54,7 @@ DiskVolume::DiskVolume(std::unique_ptr<diskfs::DiskFs> disk, const VolumeOptions
       pins_([this](diskfs::BlockRun run) { disk_->allocator().free(run); }),
       credits_(*this, disk_->info().block_count),
       pipeline_({log_, *disk_, map_, view_, marks_, pins_, health_, credits_}),
-      committer_(*this, options.threads && !disk_->read_only(), kGatherMs),
+      committer_(*this, options.threads && !disk_->read_only(), kGatherUs),
       admission_(*this, credits_, health_, limits_of(options)),
       writeback_({*disk_, admission_, credits_, health_, *this, options.inline_bytes_max}),
       loader_(*disk_, map_),

@@ -119,6 +119,73 @@ TEST(Committer, OneCutAnswersAllWhoGatheredDuringTheOneBefore) {
   EXPECT_EQ(work.cuts(), 2u);
 }
 
+// A cut that takes some time and answers as many as make the next leader wait for company.
+void commit_a_group(Committer& committer, FakeWork& work, uint64_t* cuts) {
+  work.hold();
+  work.log();
+  committer.park(committer.ticket(), [](Status) {});
+  work.wait_for_cut(++*cuts);
+  Atomic<int> answered{0};
+  for (int i = 0; i < 8; ++i) {
+    work.log();
+    committer.park(committer.ticket(), [&](Status) { answered.fetch_add(1, relaxed); });
+  }
+  const Committer::Ticket ticket = committer.ticket();
+  work.release();
+  EXPECT_TRUE(committer.wait(ticket).ok());
+  ++*cuts;
+  while (answered.load(relaxed) < 8) std::this_thread::yield();
+}
+
+constexpr uint64_t kHourUs = 3'600'000'000;
+
+TEST(Committer, ALeaderGoesWithoutThoseWhoDoNotCome) {
+  FakeWork work;
+  Committer committer(work, true, kHourUs);
+  std::thread thread([&] { committer.run(); });
+  uint64_t cuts = 0;
+  commit_a_group(committer, work, &cuts);
+  work.log();
+  EXPECT_TRUE(committer.wait(committer.ticket()).ok());  // and not in an hour
+  committer.stop();
+  thread.join();
+}
+
+TEST(Committer, ALeaderWaitsForThoseWhoAreOnTheWay) {
+  // Who is on the way is a matter of time: it shows where this thread is not kept away for long.
+  bool together = false;
+  for (int tries = 0; tries < 20 && !together; ++tries) {
+    FakeWork work;
+    Committer committer(work, true, kHourUs);
+    std::thread thread([&] { committer.run(); });
+    uint64_t cuts = 0;
+    commit_a_group(committer, work, &cuts);
+    work.hold();
+    for (int i = 0; i < 8; ++i) {
+      work.log();
+      committer.park(committer.ticket(), [](Status) {});
+    }
+    // This cut takes long, so that its end is waited for as long again.
+    work.wait_for_cut(++cuts);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    work.release();
+    while (committer.ticket() != 0) std::this_thread::yield();
+    const uint64_t before = work.cuts();
+    Committer::Ticket ticket = 0;
+    for (int i = 0; i < 8; ++i) {
+      work.log();
+      ticket = committer.ticket();
+      committer.park(ticket, [](Status) {});
+      if (i == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    EXPECT_TRUE(committer.wait(ticket).ok());
+    together = work.cuts() == before + 1;
+    committer.stop();
+    thread.join();
+  }
+  EXPECT_TRUE(together);
+}
+
 TEST(Committer, FailureIsStickyButNotForThoseCoveredBefore) {
   FakeWork work;
   Committer committer(work, false, 0);
