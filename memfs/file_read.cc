@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "memfs/file_access.h"
+#include "memfs/page_run.h"
 
 namespace scalefs::memfs {
 namespace {
@@ -120,13 +121,16 @@ std::optional<size_t> FileAccess::read_in_page(MemFs::Impl& impl, MnodeNo file, 
 Result<size_t> FileAccess::read(uint64_t offset, Bytes to, Buffer buffer) {
   alignas(64) std::byte between[kBlockBytes];
   size_t done = 0;
+  PageRun run(buffer);
   while (done < to.size() && offset + done < kFileBytesMax) {
+    run.next();
     const uint64_t at = offset + done;
     const size_t count = std::min<size_t>(kBlockBytes - at % kBlockBytes, to.size() - done);
     std::byte* const target = buffer == Buffer::own ? to.data() + done : between;
     const PageCopy copy = copy_page(at, count, target);
     if (copy.kind == PageCopy::Kind::end) break;
     if (copy.kind == PageCopy::Kind::miss) {
+      run.let_go();
       const uint64_t ahead = pages_of(at + (to.size() - done)) - (at >> kBlockShift) - 1;
       const Status loaded = load_page(at >> kBlockShift, ahead);
       if (loaded.ok()) continue;

@@ -6,12 +6,21 @@
 #include <cstring>
 
 #include "memfs/file_access.h"
+#include "memfs/page_run.h"
 
 namespace scalefs::memfs {
 namespace {
 
 // Pages that one step writes under one hold of the mutex, and for which one reservation is made.
 constexpr size_t kChunkPages = 32;
+
+// Of a writing in order, the page that comes next: the lock of its slot waits until the bytes of this one are stored, and
+// they are the sooner the less they wait for their lines.
+void fetch_to_write(const PageSlot& slot) {
+  const std::byte* const page = slot.page.load(relaxed);
+  if (page == nullptr) return;
+  for (size_t at = 0; at < kBlockBytes; at += 64) __builtin_prefetch(page + at, 1);
+}
 
 size_t part_in_page(uint64_t offset, size_t count) {
   return std::min<size_t>(kBlockBytes - offset % kBlockBytes, count);
@@ -115,6 +124,7 @@ FileAccess::Put FileAccess::put(uint64_t offset, size_t count, const std::byte* 
   Leaf* leaf = node_.tree_.find_leaf(index);
   if (leaf == nullptr) return Put::unknown;
   PageSlot& slot = leaf->slot(index);
+  if (own != nullptr && count == kBlockBytes && index + 1 < leaf->end) fetch_to_write(leaf->slot(index + 1));
   SpinLock lock(slot.lock);
   if (slot.has(PageSlot::kDead) || slot.map == MapKind::absent) return Put::unknown;
   // With the mark truncate has not been here yet, and drops what it must when it comes.
@@ -130,7 +140,9 @@ Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Buffer
   size_t done = 0;
   const auto all = [&]() -> Status {
     PagePtr bytes;
+    PageRun run(buffer);
     while (done < from.size()) {
+      run.next();
       const uint64_t at = offset + done;
       const size_t count = part_in_page(at, from.size() - done);
       const std::byte* own = buffer == Buffer::own ? from.data() + done : nullptr;
@@ -144,6 +156,7 @@ Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Buffer
         if (result == Put::no_page) {
           bytes = make_page();
         } else {
+          run.let_go();
           SCALEFS_TRY_VOID(load(result, at >> kBlockShift));
         }
       }
