@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -73,11 +74,20 @@ memfs::Atime atime_of(const fuse_read_in& in) {
 }
 
 void forget(FileSystem& to, uint32_t opcode, Arguments body) {
-  if (opcode == FUSE_FORGET) return to.forget(body.node(), body.take<fuse_forget_in>().nlookup);
+  if (opcode == FUSE_FORGET) {
+    const memfs::Lookups one = {body.node(), body.take<fuse_forget_in>().nlookup};
+    return to.forget({&one, 1});
+  }
   const auto in = body.take<fuse_batch_forget_in>();
-  for (uint32_t i = 0; i < in.count; ++i) {
-    const auto one = body.take<fuse_forget_one>();
-    to.forget(MnodeNo(one.nodeid), one.nlookup);
+  std::array<memfs::Lookups, 64> several;
+  for (uint32_t done = 0; done < in.count;) {
+    const size_t count = std::min<size_t>(in.count - done, several.size());
+    for (size_t i = 0; i < count; ++i) {
+      const auto one = body.take<fuse_forget_one>();
+      several[i] = {MnodeNo(one.nodeid), one.nlookup};
+    }
+    to.forget({several.data(), count});
+    done += static_cast<uint32_t>(count);
   }
 }
 

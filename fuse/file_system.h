@@ -8,6 +8,7 @@
 // Thread safety: every method from any thread at any time.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "fuse/request.h"
@@ -30,7 +31,7 @@ class FileSystem {
 
   // --- names
   virtual void lookup(MnodeNo parent, std::string_view name, Responder reply) = 0;
-  virtual void forget(MnodeNo mnode, uint64_t count) = 0;
+  virtual void forget(std::span<const memfs::Lookups> several) = 0;
   virtual void mknod(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,
                      uint64_t rdev, Responder reply) = 0;
   virtual void mkdir(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,

@@ -20,7 +20,7 @@ class NullFileSystem final : public FileSystem {
   NullFileSystem();
 
   void lookup(MnodeNo parent, std::string_view name, Responder reply) override;
-  void forget(MnodeNo, uint64_t) override {}
+  void forget(std::span<const memfs::Lookups>) override {}
   void mknod(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode, uint64_t rdev,
              Responder reply) override;
   void mkdir(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,

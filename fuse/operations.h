@@ -40,7 +40,7 @@ class Operations final : public FileSystem {
 
   // --- names (operations_names.cc)
   void lookup(MnodeNo parent, std::string_view name, Responder reply) override;
-  void forget(MnodeNo mnode, uint64_t count) override;
+  void forget(std::span<const memfs::Lookups> several) override;
   void mknod(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,
              uint64_t rdev, Responder reply) override;
   void mkdir(const Context& context, MnodeNo parent, std::string_view name, uint32_t mode,

@@ -59,9 +59,7 @@ void Operations::lookup(MnodeNo parent, std::string_view name, Responder reply) 
   reply.error(found.code());
 }
 
-void Operations::forget(MnodeNo mnode, uint64_t count) {
-  if (count != 0) fs().forget(mnode, count);
-}
+void Operations::forget(std::span<const memfs::Lookups> several) { fs().forget(several); }
 
 void Operations::mknod(const Context& context, MnodeNo parent, std::string_view name,
                        uint32_t mode, uint64_t rdev, Responder reply) {

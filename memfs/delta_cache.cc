@@ -149,27 +149,22 @@ void DeltaCache::add_lookups(Mnode& mnode, int64_t count) {
   const uint32_t core = cores_->index();
   LookupWay& way = lookup_way(core, mnode);
   SpinLock lock(way.lock);
-  if (!admits(way, way.mnode, mnode)) {
+  if (!admits(way, way.mnode.load(relaxed), mnode)) {
     SpinLock base(mnode.attr_lock);
     mnode.base_lookups += count;
     return queue_if_zero(mnode);
   }
-  if (way.mnode != &mnode) {
+  if (way.mnode.load(relaxed) != &mnode) {
     __builtin_prefetch(&mnode.attr_lock, 1);  // as in claim()
-    if (way.mnode != nullptr) fold_lookups(way);
-    way.mnode = &mnode;
+    if (way.mnode.load(relaxed) != nullptr) fold_lookups(way);
+    way.mnode.store(&mnode, relaxed);
     mark_used(cores_->at(core).lookups_used, way_index(mnode));
   }
   way.count += count;
 }
 
 void DeltaCache::prefetch_lookups(MnodeNo number) const {
-  LookupWay& way = cores_->mine().lookups[way_index(number)];
-  const Mnode* old = nullptr;
-  {
-    SpinLock lock(way.lock);
-    old = way.mnode;
-  }
+  const Mnode* const old = cores_->mine().lookups[way_index(number)].mnode.load(relaxed);
   if (old == nullptr) return;
   // As fold_lookups() touches them. The object may be gone by now, which a prefetch does not mind.
   __builtin_prefetch(&old->attr_lock, 1);
@@ -272,7 +267,8 @@ void DeltaCache::fold_small(Small kind, SmallWay& way, uint32_t core) {
 }
 
 void DeltaCache::fold_lookups(LookupWay& way) {
-  Mnode& mnode = *std::exchange(way.mnode, nullptr);
+  Mnode& mnode = *way.mnode.load(relaxed);
+  way.mnode.store(nullptr, relaxed);
   const int64_t count = std::exchange(way.count, 0);
   // A pin that came and went: nothing to review either, for whatever made the base zero has been folded with a count.
   if (count == 0) return;
@@ -330,7 +326,7 @@ void DeltaCache::flush(uint32_t core) {
   for_each_used(c.lookups_used, [&](uint32_t index) {
     LookupWay& way = c.lookups[index];
     SpinLock lock(way.lock);
-    if (way.mnode == nullptr) return;
+    if (way.mnode.load(relaxed) == nullptr) return;
     fold_lookups(way);
     mark_unused(c.lookups_used, index);
   });
@@ -355,7 +351,7 @@ void DeltaCache::forget(Mnode& mnode) {
     }
     LookupWay& way = lookup_way(core, mnode);
     SpinLock lock(way.lock);
-    if (way.mnode == &mnode) fold_lookups(way);
+    if (way.mnode.load(relaxed) == &mnode) fold_lookups(way);
   }
 }
 

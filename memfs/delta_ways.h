@@ -54,7 +54,7 @@ struct alignas(64) DeltaCache::SmallWay {
 struct DeltaCache::LookupWay {
   SpinBit lock;
   uint8_t uses = 0;
-  Mnode* mnode = nullptr;
+  Atomic<Mnode*> mnode{nullptr};  // written under the lock; relaxed outside, for a prefetch
   int64_t count = 0;
 };
 

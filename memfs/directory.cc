@@ -20,7 +20,8 @@ constexpr uint32_t kBitsStep = 2;      // a resize makes four of one bucket
 constexpr uint32_t kCountSuspect = 6;  // a bucket this full makes the writer look at its neighbours
 constexpr uint32_t kAverageMax = 3;
 constexpr uint32_t kSample = 16;
-constexpr size_t kBucketsAhead = 4;  // whose items a listing fetches
+constexpr size_t kBucketsAhead = 8;  // whose items a listing fetches
+constexpr size_t kReserveBeyond = 8;  // for the names of the last bucket
 constexpr uint32_t kContendedMax = 32;
 constexpr uint32_t kBucketsACore = 16;  // how far waiting alone makes a directory grow
 
@@ -175,16 +176,21 @@ std::optional<uint64_t> DirectoryNode::collect(uint64_t from, std::optional<uint
                                                size_t count, std::vector<Listed>* names) const {
   const Table& table = *table_.load(acquire);  // pairs with grow()
   const size_t start = names->size();
+  names->reserve(start + count + kReserveBeyond);
+  // Items lie anywhere in memory.
+  const auto fetch = [&table](size_t bucket) {
+    if (bucket >= table.size()) return;
+    for (const Atomic<uint64_t>& slot : table.buckets[bucket].slots)
+      if (const NameItem* item = NameBucket::item_in(slot.load(relaxed))) __builtin_prefetch(item);
+  };
+  for (size_t i = 0; i < kBucketsAhead; ++i) fetch(table.index(from) + i);
   for (size_t i = table.index(from); i < table.size(); ++i) {
     const size_t first = names->size();
-    // Items lie anywhere in memory.
-    if (i + kBucketsAhead < table.size())
-      for (const Atomic<uint64_t>& slot : table.buckets[i + kBucketsAhead].slots)
-        if (const NameItem* item = NameBucket::item_in(slot.load(relaxed))) __builtin_prefetch(item);
+    fetch(i + kBucketsAhead);
     table.buckets[i].for_each(table.which, [&](const NameItem* item) {
       if (item->hash < from || (to.has_value() && item->hash >= *to)) return;
       const NameValue value = item->value();
-      if (value) names->push_back({item->hash, std::string(item->name()), value});
+      if (value) names->push_back({item->hash, std::string(item->name()), value, item});
     });
     std::sort(names->begin() + static_cast<ptrdiff_t>(first), names->end(),
               [](const Listed& a, const Listed& b) {

@@ -201,6 +201,7 @@ class DirectoryNode {
     uint64_t hash = 0;
     std::string name;
     NameValue value;
+    const NameItem* item = nullptr;  // in the guard of the call
   };
   // Appends names with from <= hash < to (`to` none: to the end) in order of hash. Stops after `count` or more,
   // never between two names of one cookie position. The hash to go on from, none at the end of the range.

@@ -58,6 +58,8 @@ class MemFs {
   Result<Entry> lookup(MnodeNo dir, std::string_view name);  // also "." and ".."
   // Takes back `count` lookups, no more than Entries gave: the count keeps the object for calls under way too.
   void forget(MnodeNo mnode, uint64_t count);
+  // The same for several, for less.
+  void forget(std::span<const Lookups> several);
   // type and permission bits in `mode`; the umask or the default ACL is applied here. rdev for devices.
   Result<Entry> mknod(MnodeNo dir, std::string_view name, uint32_t mode, uint64_t rdev,
                       const Caller& caller);

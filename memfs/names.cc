@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "memfs/fetch_ahead.h"
 #include "memfs/file_node.h"
 #include "memfs/new_object.h"
 #include "memfs/resolve.h"
@@ -174,6 +175,21 @@ void MemFs::forget(MnodeNo mnode, uint64_t count) {
   EpochGuard guard;
   if (Mnode* object = impl_->find(mnode))
     impl_->deltas.add_lookups(*object, -static_cast<int64_t>(count));
+}
+
+void MemFs::forget(std::span<const Lookups> several) {
+  constexpr size_t kBatch = 64;
+  while (!several.empty()) {
+    const auto batch = several.first(std::min(several.size(), kBatch));
+    several = several.subspan(batch.size());
+    EpochGuard guard;
+    const FetchAhead ahead(*impl_, batch.size(), [&](size_t i) { return batch[i].mnode; });
+    for (size_t i = 0; i < batch.size(); ++i) {
+      ahead.before(i);
+      if (Mnode* object = impl_->find(batch[i].mnode))
+        impl_->deltas.add_lookups(*object, -static_cast<int64_t>(batch[i].count));
+    }
+  }
 }
 
 Result<Entry> MemFs::mknod(MnodeNo dir, std::string_view name, uint32_t mode, uint64_t rdev,

@@ -1,3 +1,4 @@
+#include "memfs/fetch_ahead.h"
 #include "memfs/resolve.h"
 
 namespace scalefs::memfs {
@@ -6,16 +7,31 @@ namespace {
 using Impl = MemFs::Impl;
 
 constexpr size_t kBatch = 64;       // names copied under one epoch
-constexpr size_t kGroup = 8;        // of them, what is fetched at a time
 constexpr size_t kLoadBatch = 256;  // names loaded at a time
 
 struct Batch {
   std::vector<DirectoryNode::Listed> names;
+  std::vector<Pin> objects;           // of each name, if pinned; empty where it is not in memory
   std::optional<uint64_t> next_hash;  // none: the end of the directory
 };
 
+// In the guard in which the names were collected.
+void pin_objects(Impl& impl, Batch& batch) {
+  const auto& names = batch.names;
+  batch.objects.resize(names.size());
+  const FetchAhead ahead(impl, names.size(), [&](size_t i) { return names[i].value.number(); });
+  for (size_t i = 0; i < names.size(); ++i) {
+    ahead.before(i);
+    const NameValue value = names[i].item->value();
+    Mnode* const mnode = value ? impl.find(value.number()) : nullptr;
+    if (mnode == nullptr) continue;
+    auto pin = Pin::under_guard(impl, mnode);
+    if (pin.ok()) batch.objects[i] = std::move(pin).value();
+  }
+}
+
 // Names with hash >= from; at least one unless the end comes first.
-Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from) {
+Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from, bool pinned) {
   DirectoryNode& names = *directory.directory;
   for (;;) {
     const std::optional<uint64_t> last = names.loaded_until(from);
@@ -29,6 +45,7 @@ Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from) {
     {
       EpochGuard guard;
       batch.next_hash = names.collect(from, to, kBatch, &batch.names);
+      if (pinned) pin_objects(impl, batch);
     }
     if (!batch.next_hash.has_value()) batch.next_hash = to;
     if (!batch.names.empty() || !batch.next_hash.has_value()) return batch;
@@ -36,50 +53,36 @@ Result<Batch> next_batch(Impl& impl, Mnode& directory, uint64_t from) {
   }
 }
 
-// The objects of a listing lie anywhere in memory, and each is several lines: who waited for one line after the other would
-// wait most of the time. Before the first name, and at each kGroup-th, what the names behind it need is fetched.
-void prefetch_objects(Impl& impl, const std::vector<DirectoryNode::Listed>& names, size_t at) {
-  if (at % kGroup != 0) return;
-  EpochGuard guard;
-  const auto each = [&](size_t from, size_t to, auto fetch) {
-    for (size_t i = from; i < std::min(to, names.size()); ++i) fetch(names[i].value.number());
-  };
-  if (at == 0) each(0, names.size(), [&](MnodeNo number) { impl.table.prefetch_head(number); });
-  each(at == 0 ? 0 : at + kGroup, at + 2 * kGroup, [&](MnodeNo number) {
-    impl.table.prefetch_object(number);
-    impl.deltas.prefetch_lookups(number);
-  });
-}
-
-// `give` answers false when there is no room. `soon` is told of the names of a batch before each of them is given.
-template <class Give, class Soon>
-Status list(Impl& impl, Mnode& directory, uint64_t cookie, const Give& give, const Soon& soon) {
+// `give` is told the entry, the name (null for dots) and its object, empty where it is not `pinned` or not in memory, and
+// answers false when there is no room.
+template <class Give>
+Status list(Impl& impl, Mnode& directory, uint64_t cookie, bool pinned, const Give& give) {
   if (cookie == kCookieStart) {
     if (!give(DirectoryEntry{".", directory.number, Mnode::kTypeDirectory, kCookieAfterDot},
-              nullptr))
+              nullptr, Pin()))
       return {};
     cookie = kCookieAfterDot;
   }
   if (cookie == kCookieAfterDot) {
     if (!give(DirectoryEntry{"..", directory.directory->parent(), Mnode::kTypeDirectory,
                              kCookieFirstName},
-              nullptr))
+              nullptr, Pin()))
       return {};
     cookie = kCookieFirstName;
   }
   if (cookie > kPositionMax + kCookieFirstName) return {};
   std::optional<uint64_t> from = hash_of_cookie(cookie);
   while (from.has_value()) {
-    SCALEFS_TRY(const Batch batch, next_batch(impl, directory, *from));
+    SCALEFS_TRY(Batch batch, next_batch(impl, directory, *from, pinned));
     for (size_t i = 0; i < batch.names.size(); ++i) {
       const auto& name = batch.names[i];
-      soon(batch.names, i);
       const uint64_t position = position_of_hash(name.hash);
       // Inside a group of one position the way on is its beginning, so that none of it is lost.
       const bool group_goes_on = i + 1 < batch.names.size() &&
                                  position_of_hash(batch.names[i + 1].hash) == position;
       const uint64_t next = group_goes_on ? position + kCookieFirstName : cookie_after(position);
-      if (!give(DirectoryEntry{name.name, name.value.number(), name.value.type(), next}, &name))
+      Pin object = pinned ? std::move(batch.objects[i]) : Pin();
+      if (!give(DirectoryEntry{name.name, name.value.number(), name.value.type(), next}, &name, std::move(object)))
         return {};
     }
     from = batch.next_hash;
@@ -93,9 +96,8 @@ Status MemFs::readdir(MnodeNo dir, uint64_t cookie,
                       const std::function<bool(const DirectoryEntry&)>& entry, Atime atime) {
   SCALEFS_TRY(const Pin directory, pin_directory(*impl_, dir));
   if (atime == Atime::moves) impl_->touch_atime(*directory);
-  return list(*impl_, *directory, cookie,
-              [&](const DirectoryEntry& e, const DirectoryNode::Listed*) { return entry(e); },
-              [](const std::vector<DirectoryNode::Listed>&, size_t) {});
+  return list(*impl_, *directory, cookie, false,
+              [&](const DirectoryEntry& e, const DirectoryNode::Listed*, Pin) { return entry(e); });
 }
 
 Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
@@ -104,25 +106,25 @@ Status MemFs::readdirplus(MnodeNo dir, uint64_t cookie,
   Impl& impl = *impl_;
   SCALEFS_TRY(const Pin directory, pin_directory(impl, dir));
   if (atime == Atime::moves) impl.touch_atime(*directory);
-  return list(impl, *directory, cookie,
-              [&](const DirectoryEntry& e, const DirectoryNode::Listed* name) {
+  return list(impl, *directory, cookie, true,
+              [&](const DirectoryEntry& e, const DirectoryNode::Listed* name, Pin object) {
                 if (name == nullptr) {
                   const auto attr = getattr(e.mnode);
                   return entry(e, attr.ok() ? &*attr : nullptr);
                 }
-                auto object = resolve_object(impl, *directory, name->hash, name->name);
-                if (!object.ok() && object.code() == ENOENT) return true;  // removed meanwhile
-                if (!object.ok()) return entry(e, nullptr);
-                const Attr attr = impl.attributes(**object);
+                if (!object) {
+                  auto found = resolve_object(impl, *directory, name->hash, name->name);
+                  if (!found.ok() && found.code() == ENOENT) return true;  // removed meanwhile
+                  if (!found.ok()) return entry(e, nullptr);
+                  object = std::move(found).value();
+                }
+                const Attr attr = impl.attributes(*object);
                 DirectoryEntry now = e;
                 now.mnode = attr.mnode;
                 now.type = type_of_mode(attr.mode);
                 if (!entry(now, &attr)) return false;
-                (void)object->release();
+                (void)object.release();
                 return true;
-              },
-              [&](const std::vector<DirectoryNode::Listed>& names, size_t at) {
-                prefetch_objects(impl, names, at);
               });
 }
 

@@ -79,6 +79,12 @@ enum class SeekMode : uint8_t { data, hole };
 
 enum class XattrMode : uint8_t { set, create, replace };
 
+// Some of an object's lookups.
+struct Lookups {
+  MnodeNo mnode;
+  uint64_t count = 0;
+};
+
 struct DirectoryEntry {
   std::string_view name;  // valid during the callback
   MnodeNo mnode;

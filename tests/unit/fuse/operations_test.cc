@@ -49,6 +49,10 @@ class OperationsTest : public ::testing::Test {
 
   std::unique_ptr<volume::Volume> volume_ =
       volume::Volume::memory(volume::VolumeOptions{.threads = false});
+  void forget(MnodeNo mnode) {
+    const memfs::Lookups one = {mnode, 1};
+    ops_.forget({&one, 1});
+  }
   Operations ops_{*volume_, Operations::Settings{}};
   RecordedReply reply_;
   Context context_{.uid = 10, .gid = 20, .umask = 022, .pid = 1};
@@ -103,11 +107,11 @@ TEST_F(OperationsTest, AnObjectLivesUntilItsLastNameAndLookupAreGone) {
   ASSERT_EQ(reply_.kind(), Kind::entry);
   ops_.unlink(kRootMnode, "file", reply_.responder());
   ASSERT_EQ(reply_.error_code(), 0);
-  ops_.forget(file, 1);
+  forget(file);
   EXPECT_FALSE(gone(file));
   write(file, 0, "still here");
   EXPECT_EQ(read(file, 0, 100), "still here");
-  ops_.forget(file, 1);
+  forget(file);
   EXPECT_TRUE(gone(file));
 }
 
@@ -158,11 +162,11 @@ TEST_F(OperationsTest, AnEntryThatDidNotFitGainsNoLookup) {
   for (int i = 0; i < 20; ++i) {
     const std::string name = "name-" + std::to_string(i);
     ops_.unlink(kRootMnode, name, reply_.responder());
-    ops_.forget(files[i], 1);
+    forget(files[i]);
     const bool given = std::find(listed.begin(), listed.end(), name) != listed.end();
     EXPECT_EQ(gone(files[i]), !given) << name;
     if (given) {
-      ops_.forget(files[i], 1);
+      forget(files[i]);
       EXPECT_TRUE(gone(files[i])) << name;
     }
   }
