@@ -1,6 +1,7 @@
-// Heap memory aligned to a block, as direct I/O wants it. Zeroed on construction.
+// Heap memory aligned to a block, as direct I/O wants it. Zeroed on construction, but by unfilled().
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -15,12 +16,15 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   // `bytes` is rounded up to whole blocks. Throws std::bad_alloc.
-  explicit AlignedBuffer(size_t bytes)
-      : size_((bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes),
-        data_(
-            static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, size_ ? size_ : kBlockBytes))) {
-    if (!data_) throw std::bad_alloc();
-    std::memset(data_.get(), 0, size_);
+  explicit AlignedBuffer(size_t bytes) : AlignedBuffer(unfilled(bytes)) { std::memset(data_.get(), 0, size_); }
+  // Holds anything: whoever makes it writes all that is read of it.
+  static AlignedBuffer unfilled(size_t bytes) {
+    AlignedBuffer buffer;
+    buffer.size_ = (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    buffer.data_.reset(
+        static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, std::max<size_t>(buffer.size_, kBlockBytes))));
+    if (!buffer.data_) throw std::bad_alloc();
+    return buffer;
   }
   size_t size() const { return size_; }
   std::byte* data() { return data_.get(); }

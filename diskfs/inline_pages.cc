@@ -41,7 +41,7 @@ Result<uint64_t> InlinePages::place(FileMap& map, SpaceSink& sink,
                                     const TreeWriter::Allocate& allocate,
                                     const TreeWriter::Write& write) {
   uint64_t placed = 0;
-  AlignedBuffer buffer(std::min<size_t>(pages_.size(), kRunBlocksMax) * kBlockBytes);
+  auto buffer = AlignedBuffer::unfilled(std::min<size_t>(pages_.size(), kRunBlocksMax) * kBlockBytes);
   while (!pages_.empty()) {
     const uint64_t want = std::min<uint64_t>(pages_.size(), kRunBlocksMax);
     SCALEFS_TRY(const BlockRun run, allocate(want));

@@ -21,10 +21,10 @@ JournalWriter::JournalWriter(BlockDevice& device, const JournalArea& area, uint6
 Status JournalWriter::append(ConstBytes payload, uint32_t op_count,
                              uint64_t checkpoint_generation) {
   SCALEFS_CHECK(payload.size() <= batch_payload_bytes_max(area_.blocks));
-  AlignedBuffer batch(kBatchHeaderBytes + payload.size());
-  if (!payload.empty()) {
-    std::memcpy(batch.data() + kBatchHeaderBytes, payload.data(), payload.size());
-  }
+  auto batch = AlignedBuffer::unfilled(kBatchHeaderBytes + payload.size());
+  const Bytes behind = batch.span().subspan(kBatchHeaderBytes);
+  if (!payload.empty()) std::memcpy(behind.data(), payload.data(), payload.size());
+  std::memset(behind.data() + payload.size(), 0, behind.size() - payload.size());
   BatchHeader header;
   header.mount_epoch = mount_epoch_;
   header.sequence = point_.sequence;

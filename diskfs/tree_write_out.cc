@@ -49,7 +49,7 @@ Status TreeWriter::place(std::vector<Sealed>* order, const Allocate& allocate,
 
 Status TreeWriter::write_nodes(std::vector<Sealed>* order, const Write& write,
                                uint64_t generation) {
-  AlignedBuffer buffer(std::min(order->size(), kWriteBlocksMax) * kBlockBytes);
+  auto buffer = AlignedBuffer::unfilled(std::min(order->size(), kWriteBlocksMax) * kBlockBytes);
   size_t gathered = 0;
   BlockNo first;
   const auto flush = [&]() -> Status {

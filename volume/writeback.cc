@@ -219,7 +219,7 @@ Status Writeback::write_to_blocks(const Unfinished& left, std::vector<uint32_t>*
   auto blocks = left.blocks();
   for (size_t from = 0; from < left.pages.size();) {
     const uint64_t count = run_length(blocks);
-    AlignedBuffer buffer(count * kBlockBytes);
+    auto buffer = AlignedBuffer::unfilled(count * kBlockBytes);
     for (uint64_t i = 0; i < count; ++i) {
       const std::byte* page = left.pages[from + i].copy.get();
       std::memcpy(buffer.block(i).data(), page, kBlockBytes);
