@@ -209,8 +209,9 @@ class FileAccess {
 
   // --- file_write.cc
   // Writes `count` bytes at `offset`, inside one page, from `own`, or where that is null from the same place of `bytes`; may take
-  // the page. Answers outside when the file does not reach that far, no_page when it wants one in `bytes`.
-  Put put(uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes, Room& room);
+  // the page. Answers outside when the file does not reach that far, no_page when it wants one in `bytes`. `goes_on`: the page
+  // behind is written next.
+  Put put(uint64_t offset, size_t count, const std::byte* own, bool goes_on, PagePtr& bytes, Room& room);
   // `may_end`: the caller may be about to extend the file.
   Put put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes,
                bool may_end, Room& room) REQUIRES(slot.lock);

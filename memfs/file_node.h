@@ -14,7 +14,7 @@
 //   reads, SEEK_DATA and SEEK_HOLE in the first pages
 //                            no lock. Page by page: seqlock copy under an EpochGuard into a buffer of the stack,
 //                            then to the caller outside (a caller's memory may fault, P6);
-//                            a Buffer::own is copied to at once. A page that is flagged
+//                            a Buffer::own is copied to at once, several pages under one guard (page_run.h). A page that is flagged
 //                            kInside, or whose mark's `end` lies behind, needs no look at the size, so that reads do not
 //                            meet appends (I1).
 //   writes inside the size   the slot's lock; the size is checked again under it, unless the page is flagged or its

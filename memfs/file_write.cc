@@ -118,13 +118,14 @@ FileAccess::Put FileAccess::put_slot(Leaf& leaf, PageSlot& slot, uint64_t offset
   return Put::done;
 }
 
-FileAccess::Put FileAccess::put(uint64_t offset, size_t count, const std::byte* own, PagePtr& bytes, Room& room) {
+FileAccess::Put FileAccess::put(uint64_t offset, size_t count, const std::byte* own, bool goes_on, PagePtr& bytes,
+                                Room& room) {
   const uint64_t index = offset >> kBlockShift;
   EpochGuard guard;
   Leaf* leaf = node_.tree_.find_leaf(index);
   if (leaf == nullptr) return Put::unknown;
   PageSlot& slot = leaf->slot(index);
-  if (own != nullptr && count == kBlockBytes && index + 1 < leaf->end) fetch_to_write(leaf->slot(index + 1));
+  if (own != nullptr && goes_on && index + 1 < leaf->end) fetch_to_write(leaf->slot(index + 1));
   SpinLock lock(slot.lock);
   if (slot.has(PageSlot::kDead) || slot.map == MapKind::absent) return Put::unknown;
   // With the mark truncate has not been here yet, and drops what it must when it comes.
@@ -151,12 +152,13 @@ Result<size_t> FileAccess::write_inside(uint64_t offset, ConstBytes from, Buffer
         std::memcpy(bytes.get() + at % kBlockBytes, from.data() + done, count);
       }
       Put result;
-      while ((result = put(at, count, own, bytes, room)) == Put::unknown || result == Put::unloaded ||
+      const bool goes_on = done + count < from.size();
+      while ((result = put(at, count, own, goes_on, bytes, room)) == Put::unknown || result == Put::unloaded ||
              result == Put::no_page) {
+        run.let_go();
         if (result == Put::no_page) {
           bytes = make_page();
         } else {
-          run.let_go();
           SCALEFS_TRY_VOID(load(result, at >> kBlockShift));
         }
       }

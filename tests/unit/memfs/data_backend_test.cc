@@ -63,6 +63,37 @@ class DataBackendTest : public ::testing::Test {
   std::unique_ptr<MemFs> fs_;
 };
 
+// The pages share guards (page_run.h), which end where one has to be loaded.
+TEST_F(DataBackendTest, OwnBuffersOfManyPagesMeetPagesThatAreNotInMemory) {
+  const MnodeNo f = file("f");
+  std::string expected;
+  for (int page = 0; page < 150; ++page) expected += pages(1, static_cast<char>('a' + page % 26));
+  EXPECT_EQ(write(f, 0, expected), 0);
+  const auto read_own = [&](uint64_t offset, size_t size) {
+    std::string text(size, '?');
+    const auto got = fs_->read(f, offset, {reinterpret_cast<std::byte*>(text.data()), size}, Atime::moves, Buffer::own);
+    EXPECT_EQ(got.code(), 0);
+    text.resize(got.ok() ? *got : 0);
+    return text;
+  };
+  EXPECT_EQ(read_own(0, expected.size() + 10), expected);
+  push_out();
+  EXPECT_EQ(read(f, 40 * kBlockBytes, 5 * kBlockBytes), expected.substr(40 * kBlockBytes, 5 * kBlockBytes));
+  EXPECT_EQ(read_own(10, expected.size()), expected.substr(10));
+  push_out();
+  // The first and the last page are loaded for it, those between are not.
+  const std::string over = std::string(120 * kBlockBytes + 20, '!');
+  const auto written = fs_->write(f, kBlockBytes + 10, {reinterpret_cast<const std::byte*>(over.data()), over.size()},
+                                  false, WriteTimes::move, Buffer::own);
+  ASSERT_TRUE(written.ok());
+  EXPECT_EQ(*written, over.size());
+  expected.replace(kBlockBytes + 10, over.size(), over);
+  EXPECT_EQ(read_own(0, expected.size()), expected);
+  disk_.sync(*fs_);
+  remount();
+  EXPECT_EQ(read(find("f"), 0, expected.size()), expected);
+}
+
 TEST_F(DataBackendTest, WritesComeBackAfterARemount) {
   const MnodeNo f = file("f");
   EXPECT_EQ(write(f, 0, pages(3, 'a') + "tail"), 0);

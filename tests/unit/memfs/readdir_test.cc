@@ -1,4 +1,5 @@
 // Listing directories: order, cookies, stability while names come and go and the table grows.
+#include <map>
 #include <set>
 
 #include "memfs/directory.h"
@@ -132,6 +133,51 @@ TEST_F(ReaddirTest, ReaddirplusCountsOneLookupForEachEntryItGave) {
   fs_.forget(f, 1);
   settle();
   EXPECT_EQ(fs_.getattr(f).code(), ESTALE);
+}
+
+// Objects are pinned by batches: those that were pinned and not given keep nothing, wherever in a batch the listing ends.
+TEST_F(ReaddirTest, ReaddirplusInPartsCountsLookupsOfWhatItGaveAlone) {
+  constexpr uint64_t kNames = 300;
+  std::map<MnodeNo, uint64_t> held;
+  for (uint64_t i = 0; i < kNames; ++i) {
+    const MnodeNo f = file(kRootMnode, "file-" + std::to_string(i));
+    fs_.forget(f, 1);
+    held[f] = 0;
+  }
+  for (const uint64_t part : {1, 7, 63, 64, 65, 299, 1000}) {
+    uint64_t cookie = 2;
+    uint64_t given = 0;
+    for (bool more = true; more;) {
+      uint64_t room = part;
+      more = false;
+      EXPECT_TRUE(fs_.readdirplus(kRootMnode, cookie, [&](const DirectoryEntry& e, const Attr* attr) {
+                       if (room == 0) return !(more = true);
+                       EXPECT_EQ(attr->mnode, e.mnode);
+                       --room;
+                       ++given;
+                       ++held.at(e.mnode);
+                       cookie = e.next_cookie;
+                       return true;
+                     }).ok());
+    }
+    EXPECT_EQ(given, kNames) << part;
+  }
+  for (uint64_t i = 0; i < kNames; ++i) EXPECT_EQ(fs_.unlink(kRootMnode, "file-" + std::to_string(i)).code(), 0);
+  settle();
+  EXPECT_EQ(fs_.usage().mnodes, kNames + 1);
+  // All lookups but one, all at once, with an object between that nobody knows.
+  std::vector<Lookups> several = {{MnodeNo(kMnodeNoLimit - 1), 1}};
+  for (const auto& [mnode, count] : held) {
+    EXPECT_EQ(count, 7u);
+    several.insert(several.begin() + static_cast<ptrdiff_t>(several.size() / 2), {mnode, count - 1});
+  }
+  fs_.forget(several);
+  settle();
+  EXPECT_EQ(fs_.usage().mnodes, kNames + 1);
+  for (Lookups& one : several) one.count = 1;
+  fs_.forget(several);
+  settle();
+  EXPECT_EQ(fs_.usage().mnodes, 1u);
 }
 
 TEST(Cookies, ArePositionsOfHashes) {
