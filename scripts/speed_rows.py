@@ -13,7 +13,7 @@ usage: speed_rows.py [--rows PATTERN]... [--pairs N] [--quick] [--transport ring
 
 --rows takes a shell pattern of the names that --list shows, with * added at both ends. --peer: with which of the daemons
 (fuse2fs, ntfs_3g, bindfs, passthrough_ll) the programs' rows compare, else with all. Needs root and /dev/fuse; runs for
-about half an hour, on 3 GiB of disk below --folder (default: the system's place for temporary files).
+some forty minutes, on 3 GiB of disk below --folder (default: the system's place for temporary files).
 Whatever it mounts, attaches or makes is gone afterwards, also after Ctrl-C.
 Exit status: 0 all rows hold, 1 one does not, 2 usage, 77 not possible here.
 """
@@ -43,7 +43,7 @@ def row_names(transports):
 def read_arguments():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=True)
     parser.add_argument('--rows', action='append', default=[])
-    parser.add_argument('--pairs', type=int, default=15)
+    parser.add_argument('--pairs', type=int, default=21)
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--transport', choices=('rings', 'fallback', 'both'), default='rings')
     parser.add_argument('--peer', action='append', choices=programs.PEERS)

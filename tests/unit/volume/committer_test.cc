@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "base/clock.h"
+
 namespace scalefs::volume {
 namespace {
 
@@ -139,6 +141,13 @@ void commit_a_group(Committer& committer, FakeWork& work, uint64_t* cuts) {
 
 constexpr uint64_t kHourUs = 3'600'000'000;
 
+void rest(uint64_t ms) {
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(mutex);
+  for (const uint64_t until = monotonic_ms() + ms; monotonic_ms() < until;) (void)never.wait_for(mutex, ms);
+}
+
 TEST(Committer, ALeaderGoesWithoutThoseWhoDoNotCome) {
   FakeWork work;
   Committer committer(work, true, kHourUs);
@@ -167,7 +176,7 @@ TEST(Committer, ALeaderWaitsForThoseWhoAreOnTheWay) {
     }
     // This cut takes long, so that its end is waited for as long again.
     work.wait_for_cut(++cuts);
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    rest(400);
     work.release();
     while (committer.ticket() != 0) std::this_thread::yield();
     const uint64_t before = work.cuts();
@@ -176,7 +185,7 @@ TEST(Committer, ALeaderWaitsForThoseWhoAreOnTheWay) {
       work.log();
       ticket = committer.ticket();
       committer.park(ticket, [](Status) {});
-      if (i == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (i == 0) rest(20);
     }
     EXPECT_TRUE(committer.wait(ticket).ok());
     together = work.cuts() == before + 1;
