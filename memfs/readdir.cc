@@ -15,7 +15,8 @@ struct Batch {
   std::optional<uint64_t> next_hash;  // none: the end of the directory
 };
 
-// In the guard in which the names were collected.
+// In the guard in which the names were collected: a listing with objects tells what each name meant then. Over a mount nothing
+// can change until it is told, for the kernel locks the directory against changes while it reads it.
 void pin_objects(Impl& impl, Batch& batch) {
   const auto& names = batch.names;
   batch.objects.resize(names.size());

@@ -14,7 +14,8 @@
 // Failure is sticky (I11): the cut that failed and all after it answer EIO, to those who wait and to
 // those who come; those covered by an earlier cut are told ok even if they wake up later.
 //
-// Locks: one mutex around the counters, not held while the work runs or while callbacks are called.
+// Locks: one mutex around the counters, not held while the work runs or while callbacks are called. Those of one cut are called
+// in one WakeBatch, so that none waits for what another one wakes.
 #pragma once
 
 #include <functional>
