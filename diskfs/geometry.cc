@@ -52,8 +52,9 @@ std::optional<Geometry> choose_geometry(uint64_t block_count, const GeometryChoi
   }
   uint64_t journal_blocks = choice.journal_blocks;
   if (journal_blocks == 0) {
-    uint64_t low = choice.tiny ? kTinyJournalBlocks * 2 : kJournalBlocksMin;
-    journal_blocks = std::clamp(block_count / 64, low, kJournalBlocksMax);
+    const uint64_t low = choice.tiny ? kTinyJournalBlocks * 2 : kJournalBlocksMin;
+    const uint64_t of_small = choice.tiny ? 0 : std::min(block_count / 16, kJournalBlocksMax / 2);
+    journal_blocks = std::clamp(std::max(of_small, block_count / 64), low, kJournalBlocksMax);
   }
   return make_geometry(block_count, group_blocks, journal_blocks);
 }

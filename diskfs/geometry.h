@@ -75,7 +75,7 @@ std::optional<Geometry> make_geometry(uint64_t block_count, uint64_t group_block
 
 struct GeometryChoice {
   uint64_t group_blocks = 0;    // 0: kGroupBlocksDefault, or what keeps within kGroupsMax groups
-  uint64_t journal_blocks = 0;  // 0: 1/64 of the volume within the journal's bounds
+  uint64_t journal_blocks = 0;  // 0: 1/16 of the volume up to 64 MiB, 1/64 beyond that (tiny: 1/64), within the journal's bounds
   bool tiny = false;  // allows volumes under kVolumeBytesMin, with a smaller journal (tests)
 };
 

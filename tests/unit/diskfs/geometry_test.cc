@@ -53,7 +53,11 @@ TEST(Geometry, LargestVolumeHasFewEnoughGroups) {
 }
 
 TEST(Geometry, JournalFollowsTheSize) {
-  EXPECT_EQ(choose_geometry(1024 * kMiB)->journal_blocks, 16 * kMiB);
+  EXPECT_EQ(choose_geometry(16 * kMiB)->journal_blocks, 1 * kMiB);
+  EXPECT_EQ(choose_geometry(64 * kMiB)->journal_blocks, 4 * kMiB);
+  EXPECT_EQ(choose_geometry(1024 * kMiB)->journal_blocks, 64 * kMiB);
+  EXPECT_EQ(choose_geometry(4096 * kMiB)->journal_blocks, 64 * kMiB);
+  EXPECT_EQ(choose_geometry(6144 * kMiB)->journal_blocks, 96 * kMiB);
   EXPECT_EQ(choose_geometry(8192 * kMiB)->journal_blocks, 128 * kMiB);
   EXPECT_EQ(choose_geometry(16384 * kMiB)->journal_blocks, 128 * kMiB);
   EXPECT_EQ(choose_geometry(256 * 1024 * kMiB)->group_blocks, kGroupBlocksDefault);

@@ -86,8 +86,8 @@ TEST_F(MkfsTest, MakesAnImageSparseButForTheJournal) {
   ASSERT_TRUE(sb.ok());
   EXPECT_EQ(sb->label, "Ünï");
   EXPECT_EQ(sb->uuid, *options_.uuid);
-  EXPECT_GE(allocated(), 16 * kMiB);
-  EXPECT_LT(allocated(), 18 * kMiB);
+  EXPECT_GE(allocated(), 64 * kMiB);
+  EXPECT_LT(allocated(), 66 * kMiB);
 }
 
 TEST_F(MkfsTest, UsesAnExistingFileWhole) {
