@@ -10,6 +10,8 @@ namespace scalefs::volume {
 namespace {
 
 constexpr uint64_t kCheckpointLookMs = 1000;
+// A third of the weight of who makes the changes: less, and a checkpoint on a busy machine could end after the journal has.
+constexpr int kCheckpointNice = 5;
 
 }  // namespace
 
@@ -17,7 +19,7 @@ void DiskVolume::start_threads() {
   flushed_ms_ = monotonic_ms();
   commit_thread_ = std::thread([this] { committer_.run(); });
   flusher_.start([this](bool woken) { return flusher_body(woken); });
-  checkpoint_worker_.start([this](bool woken) { return checkpoint_body(woken); });
+  checkpoint_worker_.start([this](bool woken) { return checkpoint_body(woken); }, kCheckpointNice);
   maintenance_.start([this](bool) { return maintenance_body(); });
 }
 

@@ -1,5 +1,7 @@
 #include "volume/worker.h"
 
+#include <unistd.h>
+
 #include <new>
 
 #include "base/clock.h"
@@ -13,11 +15,13 @@ constexpr uint64_t kNoMemoryMs = 1000;
 
 }  // namespace
 
-void Worker::start(Body body) {
-  thread_ = std::thread([this, body = std::move(body)] { run(body); });
+void Worker::start(Body body, int nice) {
+  thread_ = std::thread([this, body = std::move(body), nice] { run(body, nice); });
 }
 
-void Worker::run(const Body& body) {
+void Worker::run(const Body& body, int nice) {
+  // Of this thread alone on Linux, and not refused to who asks for less.
+  if (nice != 0) (void)::nice(nice);
   uint64_t wait_ms = 0;
   while (true) {
     bool woken = false;
