@@ -112,6 +112,7 @@ Status ApplyVisitor::finish() {
 Status ApplyVisitor::put_inode(Ino ino, const InodeItem& item) {
   ++statistics_.operations;
   if (!inode_is_storable(item)) return contradiction(ino, "impossible attributes");
+  put_inodes_.push_back(ino);
   SCALEFS_TRY(CachedInode* const inode, state_->load(ino));
   InodeItem next = item;
   next.blocks = inode->item.blocks;
@@ -279,15 +280,14 @@ Status ApplyVisitor::put_inline(Ino ino, uint64_t page, ConstBytes content) {
   statistics_.inline_pages_superseded += superseded;
   removed += superseded;
   const ConstBytes kept = without_trailing_zeros(content);
-  ByteVector bytes(kept.begin(), kept.end());
-  if (page == 0 && bytes.size() <= kInlineItemBytesMax) {
+  if (page == 0 && kept.size() <= kInlineItemBytesMax) {
     Mapping mapping;
     mapping.kind = Mapping::Kind::inline_data;
     mapping.count = 1;
-    mapping.bytes = std::move(bytes);
+    mapping.bytes.assign(kept.begin(), kept.end());
     SCALEFS_TRY_VOID(state_->map.insert(ino, std::move(mapping)));
   } else {
-    state_->inline_pages.put(ino, page, std::move(bytes));
+    state_->inline_pages.put(ino, page, kept);
   }
   return count_pages(inode, 1, removed);
 }

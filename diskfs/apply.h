@@ -12,7 +12,7 @@
 //
 // Inline pages: tiny content of page 0 becomes an item. Everything else waits in memory until
 // finish(), so that what a later operation supersedes costs no block (P4); until then the page
-// counts as mapped and the tree has no item for it. Memory: what the batches carry inline.
+// counts as mapped and the tree has no item for it. It is not copied: the batches must stay until then.
 //
 // Not thread-safe.
 #pragma once
@@ -75,6 +75,8 @@ class ApplyVisitor final : public BatchVisitor {
     uint64_t inos_reused = 0;  // of those created: had a recycled number
   };
   const Statistics& statistics() const { return statistics_; }
+  // Inode numbers that were given attributes, as often as they were.
+  std::vector<Ino> take_put_inodes() { return std::move(put_inodes_); }
 
  private:
   struct State;
@@ -82,6 +84,7 @@ class ApplyVisitor final : public BatchVisitor {
   SpaceSink& sink_;
   Callbacks callbacks_;
   Statistics statistics_;
+  std::vector<Ino> put_inodes_;
   std::unique_ptr<State> state_;
 };
 

@@ -17,20 +17,4 @@ Status visit_extents(ConstBytes payload, const ExtentVisitor& visitor) {
   return visit_batch(payload, extents);
 }
 
-Status visit_put_inodes(ConstBytes payload, const InodeVisitor& visitor) {
-  class Inodes : public BatchScanner {
-   public:
-    explicit Inodes(const InodeVisitor& to) : to_(to) {}
-    Status put_inode(Ino ino, const InodeItem&) override {
-      to_(ino);
-      return {};
-    }
-
-   private:
-    const InodeVisitor& to_;
-  };
-  Inodes inodes(visitor);
-  return visit_batch(payload, inodes);
-}
-
 }  // namespace scalefs::diskfs

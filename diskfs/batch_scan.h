@@ -30,8 +30,4 @@ using ExtentVisitor = std::function<Status(BlockNo first, std::span<const uint32
 // `visitor` answers.
 Status visit_extents(ConstBytes payload, const ExtentVisitor& visitor);
 
-using InodeVisitor = std::function<void(Ino ino)>;
-// Every inode number that the batch gives attributes to.
-Status visit_put_inodes(ConstBytes payload, const InodeVisitor& visitor);
-
 }  // namespace scalefs::diskfs

@@ -4,7 +4,6 @@
 #include <new>
 
 #include "base/core.h"
-#include "diskfs/batch_scan.h"
 
 namespace scalefs::diskfs {
 
@@ -44,16 +43,13 @@ Status CheckpointBuild::build_tree(const TreeRoot& root, const CommittedBatches&
   };
   TreeWriter tree(store_, root);
   ApplyVisitor apply(tree, *this, {allocate_run, write_run});
-  for (const auto& batch : batches) {
-    SCALEFS_TRY_VOID(visit_batch(batch->payload(), apply));
-    SCALEFS_TRY_VOID(visit_put_inodes(
-        batch->payload(), [this](Ino ino) { result_.put_inodes.push_back(ino); }));
-  }
+  for (const auto& batch : batches) SCALEFS_TRY_VOID(visit_batch(batch->payload(), apply));
   SCALEFS_TRY_VOID(apply.finish());
   SCALEFS_TRY(const auto out, tree.write_out(allocate_run, write_run, generation));
   for (const BlockRun& run : out.used) SCALEFS_TRY_VOID(referenced(run));
   for (const BlockRun& run : out.replaced) SCALEFS_TRY_VOID(unreferenced(run));
   result_.root = out.root;
+  result_.put_inodes = apply.take_put_inodes();
   result_.inodes_created = apply.statistics().inodes_created;
   result_.inodes_deleted = apply.statistics().inodes_deleted;
   result_.inos_reused = apply.statistics().inos_reused;

@@ -19,8 +19,8 @@ ConstBytes without_trailing_zeros(ConstBytes content) {
   return content.first(size);
 }
 
-void InlinePages::put(Ino ino, uint64_t page, ByteVector content) {
-  pages_[{ino.v, page}] = std::move(content);
+void InlinePages::put(Ino ino, uint64_t page, ConstBytes content) {
+  pages_[{ino.v, page}] = content;
 }
 
 uint64_t InlinePages::remove(Ino ino, uint64_t from, uint64_t to) {
@@ -49,7 +49,7 @@ Result<uint64_t> InlinePages::place(FileMap& map, SpaceSink& sink,
     std::vector<std::pair<Ino, Mapping>> mappings;
     for (uint64_t i = 0; i < run.count; ++i) {
       const auto [ino, page] = pages_.begin()->first;
-      const ByteVector& content = pages_.begin()->second;
+      const ConstBytes content = pages_.begin()->second;
       const Bytes block = buffer.block(i);
       if (!content.empty()) std::memcpy(block.data(), content.data(), content.size());
       std::memset(block.data() + content.size(), 0, block.size() - content.size());

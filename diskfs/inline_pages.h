@@ -1,6 +1,6 @@
 // Pages whose content came inside batches and which have no block yet: kept until the end of an
-// apply, so that a page that is superseded before costs none (P4). Memory: what the batches carry.
-// Not thread-safe.
+// apply, so that a page that is superseded before costs none (P4). Views of what the batches carry, which must stay. Not
+// thread-safe.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@ namespace scalefs::diskfs {
 
 class InlinePages {
  public:
-  // Content without trailing zeros. Replaces what was there.
-  void put(Ino ino, uint64_t page, ByteVector content);
+  // Content without trailing zeros, not copied. Replaces what was there.
+  void put(Ino ino, uint64_t page, ConstBytes content);
   // Forgets pages [from, to) and returns how many there were.
   uint64_t remove(Ino ino, uint64_t from, uint64_t to);
   // The first one at `page` or behind it.
@@ -27,7 +27,7 @@ class InlinePages {
                          const TreeWriter::Write& write);
 
  private:
-  using Pages = std::map<std::pair<uint64_t, uint64_t>, ByteVector>;  // by (ino, page)
+  using Pages = std::map<std::pair<uint64_t, uint64_t>, ConstBytes>;  // by (ino, page)
   Pages pages_;
 };
 

@@ -66,6 +66,7 @@ bool inode_is_storable(const InodeItem& item) {
 }
 
 void encode_inode(const InodeItem& item, ByteVector* to) {
+  to->reserve(to->size() + kInodeItemBytes);
   append<uint64_t>(to, item.mnode.v);
   append<uint32_t>(to, item.mode);
   append<uint32_t>(to, item.flags);

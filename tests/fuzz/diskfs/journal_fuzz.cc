@@ -26,7 +26,7 @@ void require_chain(const Superblock& sb, const RecoveredJournal& journal) {
   uint64_t sequence = sb.covered_seq;
   for (const auto& batch : journal.batches) {
     require(batch->sequence() == ++sequence, "a batch out of sequence");
-    require(visit_put_inodes(batch->payload(), [](Ino) {}).ok(), "a batch that cannot be decoded");
+    require(visit_extents(batch->payload(), [](BlockNo, std::span<const uint32_t>) { return Status(); }).ok(), "a batch that cannot be decoded");
     StrangeOwner strange;
     if (canary_wanted()) (void)visit_batch(batch->payload(), strange);
   }

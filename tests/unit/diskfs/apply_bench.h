@@ -1,6 +1,8 @@
 // Batches applied to a tree on a memory device, with the reference model beside it.
 #pragma once
 
+#include <list>
+
 #include "base/hash.h"
 #include "diskfs/checkpoint_bound.h"
 #include "tests/unit/diskfs/apply_model.h"
@@ -20,6 +22,7 @@ class ApplyBench {
     apply = std::make_unique<ApplyVisitor>(
         *writer, sink, ApplyVisitor::Callbacks{tree.allocate(), tree.write()});
     work = PendingWork();
+    batches.clear();
   }
   // To the tree and to the model.
   void run(const Batch& batch) {
@@ -28,9 +31,10 @@ class ApplyBench {
   }
   // To the tree alone.
   void replay(const Batch& batch) {
-    const Status status = visit_batch(batch.bytes(), *apply);
+    const Batch& kept = batches.emplace_back(batch);
+    const Status status = visit_batch(kept.bytes(), *apply);
     ASSERT_TRUE(status.ok()) << status.code();
-    ASSERT_TRUE(work.add(batch.bytes()).ok());
+    ASSERT_TRUE(work.add(kept.bytes()).ok());
   }
   void checkpoint() {
     const uint64_t nodes_before = tree.in_use.size();
@@ -60,6 +64,7 @@ class ApplyBench {
   ModelSink sink;
   ApplyModel model;
   PendingWork work;
+  std::list<Batch> batches;  // until the checkpoint
   std::unique_ptr<TreeWriter> writer;
   std::unique_ptr<ApplyVisitor> apply;
   uint64_t next_data = 2u << 20;

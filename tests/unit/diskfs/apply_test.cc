@@ -241,7 +241,8 @@ TEST_F(Apply, sink_and_callbacks_can_refuse) {
   ASSERT_TRUE(apply.put_inode(kFile, test_inode(7)).ok());
   const uint32_t crc[] = {1};
   EXPECT_EQ(apply.put_extent(kFile, 0, BlockNo(9), crc).code(), EUCLEAN);
-  ASSERT_TRUE(apply.put_inline(kFile, 9, pattern(4096, 1)).ok());
+  const ByteVector page = pattern(4096, 1);
+  ASSERT_TRUE(apply.put_inline(kFile, 9, page).ok());
   EXPECT_EQ(apply.finish().code(), ENOSPC);
 }
 

@@ -73,13 +73,14 @@ void change_everything(NodeStore& store, const TreeRoot& root, TreeBench& tree, 
   TreeWriter writer(store, root);
   ApplyVisitor apply(writer, sink, {tree.allocate(), [](BlockNo, ConstBytes) { return Status(); }});
   const std::vector<uint32_t> crcs(30, 1);
+  const ByteVector content(100, std::byte{4});
   for (int round = 0; round < 4; ++round) {
     const Ino ino(1 + random.below(16));
     const Status steps[] = {
         apply.put_inode(ino, test_inode(1)),
         apply.put_extent(ino, random.below(100), BlockNo(5), crcs),
         apply.put_unwritten(ino, random.below(100), 50),
-        apply.put_inline(ino, random.below(100), ByteVector(100, std::byte{4})),
+        apply.put_inline(ino, random.below(100), content),
         apply.punch(ino, random.below(100), UINT64_MAX),
         apply.put_dirent(ino, random.below(5), "name 3", {Ino(1), MnodeNo(1), 4}),
         apply.del_dirent(ino, random.below(5), "name 2"),
