@@ -66,9 +66,8 @@ Status TreeWriter::put(const Key& key, ConstBytes value) {
   }
   // A sound tree never comes near; one more level would not be readable.
   if (height_ >= kTreeHeightMax) return Errno(EUCLEAN);
-  Path path;
-  SCALEFS_TRY_VOID(descend(key, &path));
-  Step& leaf = path.leaf();
+  SCALEFS_TRY(Path* const path, at(key));
+  Step& leaf = path->leaf();
   const bool found = leaf.index < leaf.view().count() && leaf.view().key(leaf.index) == key;
   if (found) {
     const ConstBytes old = leaf.view().value(leaf.index);
@@ -77,19 +76,19 @@ Status TreeWriter::put(const Key& key, ConstBytes value) {
       return {};
     }
   }
-  make_dirty(&path, height_ - 1);
+  make_dirty(path, height_ - 1);
   std::byte* page = leaf.dirty->bytes();
   if (found) {
     const size_t old_size = leaf.view().value(leaf.index).size();
     if (leaf_replace(page, leaf.index, value)) {
-      return value.size() < old_size ? rebalance(&path, height_ - 1) : Status();
+      return value.size() < old_size ? rebalance(path, height_ - 1) : Status();
     }
     leaf_erase(page, leaf.index, leaf.index + 1);
   }
   if (leaf_fits(page, value.size())) {
     leaf_insert(page, leaf.index, key, value);
   } else {
-    split_leaf(&path, key, value);
+    split_leaf(path, key, value);
   }
   return {};
 }

@@ -47,22 +47,20 @@ uint32_t even_split(const Neighbours& nodes, uint32_t count) {
 
 Result<bool> TreeWriter::erase(const Key& key) {
   if (height_ == 0) return false;
-  Path path;
-  SCALEFS_TRY_VOID(descend(key, &path));
-  Step& leaf = path.leaf();
+  SCALEFS_TRY(Path* const path, at(key));
+  Step& leaf = path->leaf();
   if (leaf.index >= leaf.view().count() || leaf.view().key(leaf.index) != key) return false;
-  make_dirty(&path, height_ - 1);
+  make_dirty(path, height_ - 1);
   leaf_erase(leaf.dirty->bytes(), leaf.index, leaf.index + 1);
-  SCALEFS_TRY_VOID(rebalance(&path, height_ - 1));
+  SCALEFS_TRY_VOID(rebalance(path, height_ - 1));
   return true;
 }
 
 Status TreeWriter::erase_range(const Key& from, const Key& to, const ItemVisitor& visitor) {
   for (;;) {
-    Path path;
-    SCALEFS_TRY(const bool more, seek(from, &path));
-    if (!more) return {};
-    Step& leaf = path.leaf();
+    SCALEFS_TRY(Path* const path, seek(from));
+    if (path == nullptr) return {};
+    Step& leaf = path->leaf();
     const NodeView node = leaf.view();
     const uint32_t begin = leaf.index;
     const uint32_t end = node.lower_bound(to);
@@ -74,11 +72,11 @@ Status TreeWriter::erase_range(const Key& from, const Key& to, const ItemVisitor
     }
     const bool last = end < node.count();
     if (end - begin == node.count()) {
-      SCALEFS_TRY_VOID(drop_leaf(&path));
+      SCALEFS_TRY_VOID(drop_leaf(path));
     } else {
-      make_dirty(&path, height_ - 1);
+      make_dirty(path, height_ - 1);
       leaf_erase(leaf.dirty->bytes(), begin, end);
-      SCALEFS_TRY_VOID(rebalance(&path, height_ - 1));
+      SCALEFS_TRY_VOID(rebalance(path, height_ - 1));
     }
     if (last) return {};
   }

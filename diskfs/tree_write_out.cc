@@ -91,6 +91,7 @@ Result<TreeWriter::WriteOut> TreeWriter::write_out(const Allocate& allocate, con
     out.nodes_written = order.size();
     dirty_root_.reset();
     dirty_nodes_ = 0;
+    ++shape_;
   } else if (height_ == 0) {
     root_ = TreeRoot();
   }

@@ -7,7 +7,8 @@
 // with it; an emptied node goes, and the tree loses levels at the root. A non-root internal node
 // keeps at least a quarter of kChildrenMax children.
 //
-// Memory: one page for each changed node; dropped leaves take none (but 16 bytes a run of blocks).
+// Memory: one page for each changed node; dropped leaves take none (but 16 bytes a run of blocks). A few unchanged nodes
+// stay in memory with the last paths.
 //
 // Not thread-safe: one checkpointer. Readers of older roots run concurrently, untouched.
 // Errors: EIO and EUCLEAN from reading nodes. After an error the writer's content is undefined:
@@ -78,20 +79,22 @@ class TreeWriter {
   struct DirtyNode;
   struct Step;
   struct Path;
+  struct Paths;
   struct Sealed;
 
   std::unique_ptr<DirtyNode> new_node(uint32_t level);
   void free_node(std::unique_ptr<DirtyNode> node);
   void forget_clean(BlockNo block);
 
-  // Paths from the root to a leaf.
+  // Paths from the root to a leaf. at() answers one of paths_, good until the next at().
   Status load(Path* path, uint32_t depth, DirtyNode* dirty, const NodeAddress& address,
               const KeyRange& range);
   Status load_root(Path* path);
   Status load_child(Path* path, uint32_t depth);
   Status descend(const Key& key, Path* path);
+  Result<Path*> at(const Key& key);
   Result<bool> step_leaf(Path* path, bool forward);
-  Result<bool> seek(const Key& key, Path* path);
+  Result<Path*> seek(const Key& key);
   void make_dirty(Path* path, uint32_t depth);
 
   // Growing.
@@ -118,6 +121,8 @@ class TreeWriter {
   TreeRoot root_;  // where the tree is while dirty_root_ is null
   std::unique_ptr<DirtyNode> dirty_root_;
   uint32_t height_;
+  uint64_t shape_ = 1;
+  std::unique_ptr<Paths> paths_;
   uint64_t dirty_nodes_ = 0;
   uint64_t replaced_nodes_ = 0;
   std::vector<BlockRun> replaced_;

@@ -36,12 +36,22 @@ struct TreeWriter::Step {
   NodeView view() const { return dirty ? dirty->view() : clean->view(); }
 };
 
-// steps[0] is the root, steps[height - 1] the leaf.
+// steps[0] is the root, steps[height - 1] the leaf. Good while the tree has the shape that it had when the path was
+// gone: no node has been copied, made or dropped since.
 struct TreeWriter::Path {
   std::array<Step, kTreeHeightMax> steps;
   uint32_t height = 0;
+  uint64_t shape = 0;
 
   Step& leaf() { return steps[height - 1]; }
+  const Step& leaf() const { return steps[height - 1]; }
+};
+
+// The last paths. Operations of one batch go back and forth between a few leaves: inodes and their pages, a directory, lists
+// of numbers.
+struct TreeWriter::Paths {
+  std::array<Path, 4> paths;
+  size_t next = 0;
 };
 
 }  // namespace scalefs::diskfs
