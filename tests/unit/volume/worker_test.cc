@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/atomic.h"
 
 namespace scalefs::volume {
