@@ -1,6 +1,8 @@
 #include "diskfs/batch.h"
 
 #include <array>
+#include <cstring>
+#include <utility>
 
 #include "diskfs/batch_format.h"
 #include "diskfs/varint.h"
@@ -37,12 +39,10 @@ bool valid_range(uint64_t page, uint64_t count) {
 
 class Encoder {
  public:
-  Encoder(std::vector<std::byte>& to, BatchOp op) : to_(to) {
-    to_.push_back(static_cast<std::byte>(op));
-  }
+  Encoder(BatchBytes& to, BatchOp op) : to_(to) { le(static_cast<uint8_t>(op)); }
   Encoder& number(uint64_t value) {
-    append_varint(to_, value);
-    return *this;
+    std::byte encoded[kVarintBytesMax];
+    return raw(ConstBytes(encoded, encode_varint(encoded, value)));
   }
   Encoder& ino(Ino ino) {
     SCALEFS_CHECK(ino.v >= 1 && ino.v <= kInoMax);
@@ -54,7 +54,7 @@ class Encoder {
   }
   template <class T>
   Encoder& le(T value) {
-    append_le(to_, value);
+    store_le(to_.extend(sizeof(T)).data(), value);
     return *this;
   }
   Encoder& name(std::string_view name) {
@@ -62,12 +62,12 @@ class Encoder {
     return raw(std::as_bytes(std::span(name)));
   }
   Encoder& raw(ConstBytes bytes) {
-    append_bytes(to_, bytes);
+    if (!bytes.empty()) std::memcpy(to_.extend(bytes.size()).data(), bytes.data(), bytes.size());
     return *this;
   }
 
  private:
-  std::vector<std::byte>& to_;
+  BatchBytes& to_;
 };
 
 }  // namespace
@@ -178,6 +178,11 @@ void Batch::set_mnode_mark(uint32_t slot, uint64_t counter) {
   SCALEFS_CHECK(slot < kMnodeSlotsMax && counter <= kMnodeCounterMax);
   Encoder(bytes_, BatchOp::set_mnode_mark).number(slot).number(counter);
   ++op_count_;
+}
+
+BatchBytes Batch::take_bytes() {
+  op_count_ = 0;
+  return std::exchange(bytes_, {});
 }
 
 void Batch::clear() {

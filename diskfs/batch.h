@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "diskfs/batch_bytes.h"
 #include "diskfs/types.h"
 
 namespace scalefs::diskfs {
@@ -42,14 +43,18 @@ class Batch {
 
   static constexpr size_t kExtentBlocksMax = 128;
 
-  bool empty() const { return bytes_.empty(); }
+  // Room for so many bytes of operations, so that they need not be moved.
+  void reserve(size_t bytes) { bytes_.reserve(bytes); }
+  bool empty() const { return bytes_.size() == 0; }
   size_t size_bytes() const { return bytes_.size(); }
   uint32_t op_count() const { return op_count_; }
-  ConstBytes bytes() const { return bytes_; }
+  ConstBytes bytes() const { return bytes_.payload(); }
+  // As the journal takes them; empty afterwards.
+  BatchBytes take_bytes();
   void clear();
 
  private:
-  std::vector<std::byte> bytes_;
+  BatchBytes bytes_;
   uint32_t op_count_ = 0;
 };
 

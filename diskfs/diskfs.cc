@@ -131,25 +131,25 @@ Status DiskFsImpl::wait_for_room(uint64_t blocks) {
   return {};
 }
 
-Result<uint64_t> DiskFsImpl::commit(const Batch& batch) {
+Result<uint64_t> DiskFsImpl::commit(Batch batch) {
   if (!writable()) return Errno(EROFS);
   if (batch.empty()) return committed_seq();
   SCALEFS_CHECK(batch.size_bytes() <= batch_bytes_max());
   SCALEFS_TRY_VOID(wait_for_room(batch_blocks(batch.size_bytes())));
-  std::vector<std::byte> payload(batch.bytes().begin(), batch.bytes().end());
+  const uint32_t op_count = batch.op_count();
+  BatchBytes bytes = batch.take_bytes();
 
   // Pairs with make_durable.
-  const Status written =
-      writer_->append(payload, batch.op_count(), durable_generation_.load(acquire));
+  const Status written = writer_->append(bytes, op_count, durable_generation_.load(acquire));
   if (!written.ok()) return fail("writing to the journal", written.error());
   const Status flushed = canary(Canary::journal_flush_left_out) ? Status() : flush();
   if (!flushed.ok()) return fail("flushing the journal", flushed.error());
   writer_->note_flushed();
 
-  auto committed = std::make_shared<CommittedBatch>(std::move(payload), writer_->point());
+  auto committed = std::make_shared<CommittedBatch>(std::move(bytes), writer_->point());
   const uint64_t sequence = committed->sequence();
   batches_.add(1);
-  batch_bytes_.add(batch.size_bytes());
+  batch_bytes_.add(committed->payload().size());
   {
     MutexLock lock(state_mutex_);
     end_ = committed->end();

@@ -96,7 +96,7 @@ class DiskFs {
   // first. Returns the batch's sequence number. An empty batch writes nothing and flushes nothing.
   // Errors: EROFS (read-only, unmounted, or failed() before), EIO or EUCLEAN (failed() from now on),
   // ENOSPC (no room in the journal, since no checkpoint finds room: not failed).
-  virtual Result<uint64_t> commit(const Batch& batch) = 0;
+  virtual Result<uint64_t> commit(Batch batch) = 0;
   virtual uint64_t committed_seq() const = 0;
 
   // --- checkpointer

@@ -96,7 +96,7 @@ class DiskFsImpl final : public DiskFs {
 
   size_t batch_bytes_max() const override { return batch_payload_bytes_max(area_.blocks); }
   Result<Ino> allocate_ino() override;
-  Result<uint64_t> commit(const Batch& batch) override;
+  Result<uint64_t> commit(Batch batch) override;
   uint64_t committed_seq() const override { return committed_seq_.load(acquire); }  // with commit
 
   Status checkpoint() override;

@@ -1,7 +1,7 @@
 #include "diskfs/journal_reader.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "base/aligned_buffer.h"
 #include "base/canary.h"
@@ -46,15 +46,14 @@ Result<std::optional<JournalBatch>> JournalReader::next() {
   if (point_.position + blocks - start_position_ > area_.blocks) {
     return std::optional<JournalBatch>();
   }
-  AlignedBuffer whole(blocks * kBlockBytes);
+  auto whole = AlignedBuffer::unfilled(blocks * kBlockBytes);
   SCALEFS_TRY_VOID(read_blocks(point_.position, whole.span()));
   // The block may differ from what was read before only on a device that lies; the checksum covers
   // the second reading.
   if (!batch_crc_matches(header, whole.span()) && !canary(Canary::batch_checksum_ignored)) {
     return std::optional<JournalBatch>();
   }
-  const std::byte* payload = whole.data() + kBatchHeaderBytes;
-  batch.payload.assign(payload, payload + header.payload_bytes);
+  batch.bytes = BatchBytes(std::move(whole), header.payload_bytes);
   point_.position += blocks;
   point_.sequence += 1;
   point_.previous_crc = header.crc;

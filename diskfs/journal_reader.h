@@ -5,9 +5,9 @@
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "base/result.h"
+#include "diskfs/batch_bytes.h"
 #include "diskfs/block_device.h"
 #include "diskfs/journal_format.h"
 
@@ -15,7 +15,8 @@ namespace scalefs::diskfs {
 
 struct JournalBatch {
   BatchHeader header;
-  std::vector<std::byte> payload;
+  BatchBytes bytes;
+  ConstBytes payload() const { return bytes.payload(); }
 };
 
 class JournalReader {

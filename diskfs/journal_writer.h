@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "diskfs/batch_bytes.h"
 #include "diskfs/block_device.h"
 #include "diskfs/journal_format.h"
 
@@ -18,9 +19,9 @@ class JournalWriter {
   JournalWriter(BlockDevice& device, const JournalArea& area, uint64_t mount_epoch,
                 const JournalPoint& start);
 
-  // One device write, two where the area ends inside the batch. After an error the writer must not
-  // be used any more: nobody knows what the device holds.
-  Status append(ConstBytes payload, uint32_t op_count, uint64_t checkpoint_generation);
+  // Fills in the batch's header. One device write, two where the area ends inside the batch. After an
+  // error the writer must not be used any more: nobody knows what the device holds.
+  Status append(BatchBytes& batch, uint32_t op_count, uint64_t checkpoint_generation);
   // Every batch appended so far is durable.
   void note_flushed() { flushed_seq_ = point_.sequence - 1; }
 

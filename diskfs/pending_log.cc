@@ -5,14 +5,14 @@
 
 namespace scalefs::diskfs {
 
-CommittedBatch::CommittedBatch(std::vector<std::byte> payload, const JournalPoint& end)
-    : payload_(std::move(payload)), end_(end) {
-  SCALEFS_CHECK(work_.add(payload_).ok());
-  memory_count(MemoryClass::journal_buffer, static_cast<int64_t>(payload_.size()));
+CommittedBatch::CommittedBatch(BatchBytes bytes, const JournalPoint& end)
+    : bytes_(std::move(bytes)), end_(end) {
+  SCALEFS_CHECK(work_.add(payload()).ok());
+  memory_count(MemoryClass::journal_buffer, static_cast<int64_t>(bytes_.memory_bytes()));
 }
 
 CommittedBatch::~CommittedBatch() {
-  memory_count(MemoryClass::journal_buffer, -static_cast<int64_t>(payload_.size()));
+  memory_count(MemoryClass::journal_buffer, -static_cast<int64_t>(bytes_.memory_bytes()));
 }
 
 void PendingLog::push(std::shared_ptr<const CommittedBatch> batch) {

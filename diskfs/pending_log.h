@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "diskfs/batch_bytes.h"
 #include "diskfs/checkpoint_bound.h"
 #include "diskfs/journal_format.h"
 
@@ -16,13 +17,13 @@ namespace scalefs::diskfs {
 // Counted in MemoryClass::journal_buffer.
 class CommittedBatch {
  public:
-  // `payload` decodes.
-  CommittedBatch(std::vector<std::byte> payload, const JournalPoint& end);
+  // `bytes` decode.
+  CommittedBatch(BatchBytes bytes, const JournalPoint& end);
   ~CommittedBatch();
   CommittedBatch(const CommittedBatch&) = delete;
   CommittedBatch& operator=(const CommittedBatch&) = delete;
 
-  ConstBytes payload() const { return payload_; }
+  ConstBytes payload() const { return bytes_.payload(); }
   // What applying it may cost.
   const PendingWork& work() const { return work_; }
   uint64_t sequence() const { return end_.sequence - 1; }
@@ -30,7 +31,7 @@ class CommittedBatch {
   const JournalPoint& end() const { return end_; }
 
  private:
-  const std::vector<std::byte> payload_;
+  const BatchBytes bytes_;
   PendingWork work_;
   const JournalPoint end_;
 };

@@ -46,7 +46,7 @@ class Recovery {
 
 Status Recovery::check_payload(const JournalBatch& batch) {
   const Status extents = visit_extents(
-      batch.payload, [&](BlockNo first, std::span<const uint32_t> crcs) -> Status {
+      batch.payload(), [&](BlockNo first, std::span<const uint32_t> crcs) -> Status {
         if (sb_.geometry.is_data_run(first.v, crcs.size())) return {};
         return Errno(EUCLEAN);
       });
@@ -67,7 +67,7 @@ Status Recovery::read_chain() {
     }
     SCALEFS_TRY_VOID(check_payload(*batch));
     flushed_seq_ = std::max(flushed_seq_, header.flushed_seq);
-    found_.batches.push_back(std::make_shared<CommittedBatch>(std::move(batch->payload),
+    found_.batches.push_back(std::make_shared<CommittedBatch>(std::move(batch->bytes),
                                                               reader_.point()));
   }
 }
@@ -154,7 +154,7 @@ Result<RecoveredJournal> Recovery::salvage() {
       found_.seen_generation =
           std::max(found_.seen_generation, batch->header.checkpoint_generation);
       found_.batches.push_back(
-          std::make_shared<CommittedBatch>(std::move(batch->payload), reader.point()));
+          std::make_shared<CommittedBatch>(std::move(batch->bytes), reader.point()));
       found_.end = reader.point();
     }
   };

@@ -2,16 +2,14 @@
 
 namespace scalefs::diskfs {
 
-void append_varint(std::vector<std::byte>& to, uint64_t value) {
+size_t encode_varint(std::byte* to, uint64_t value) {
+  size_t size = 0;
   while (value >= 0x80) {
-    to.push_back(static_cast<std::byte>((value & 0x7f) | 0x80));
+    to[size++] = static_cast<std::byte>((value & 0x7f) | 0x80);
     value >>= 7;
   }
-  to.push_back(static_cast<std::byte>(value));
-}
-
-void append_bytes(std::vector<std::byte>& to, ConstBytes bytes) {
-  to.insert(to.end(), bytes.begin(), bytes.end());
+  to[size++] = static_cast<std::byte>(value);
+  return size;
 }
 
 uint64_t FieldReader::varint() {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/bytes.h"
 
@@ -19,14 +18,8 @@ inline int64_t unzigzag(uint64_t value) {
   return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
 }
 
-void append_varint(std::vector<std::byte>& to, uint64_t value);
-void append_bytes(std::vector<std::byte>& to, ConstBytes bytes);
-template <class T>
-void append_le(std::vector<std::byte>& to, T value) {
-  std::byte raw[sizeof(T)];
-  store_le(raw, value);
-  append_bytes(to, raw);
-}
+// Writes `value` to `to`, kVarintBytesMax bytes at the most; returns how many.
+size_t encode_varint(std::byte* to, uint64_t value);
 
 // Takes fields off the front of a span. The first malformed or missing field makes it bad for good:
 // everything after reads as zero or empty, so that callers check once an operation. Not thread-safe.

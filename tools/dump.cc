@@ -148,7 +148,7 @@ int Dump::show_journal() {
                   {"checkpoint", header.checkpoint_generation},
                   {"durable_sequence", header.flushed_seq},
                   {"crc", fmt::format("{:08x}", header.crc)}});
-    if (options_.verbose && !show_operations((*batch)->payload, at.sequence, printer_))
+    if (options_.verbose && !show_operations((*batch)->payload(), at.sequence, printer_))
       return console_.say(kDumpDamaged, "batch {} does not decode", at.sequence);
   }
   std::string why;

@@ -225,7 +225,7 @@ Result<uint64_t> Copy::batches(const diskfs::JournalArea& from, const diskfs::Jo
     SCALEFS_TRY(auto batch, reader.next());
     if (!batch) break;
     std::vector<std::byte> payload;
-    blank_->batch(batch->payload, &payload, &batch->header.op_count);
+    blank_->batch(batch->payload(), &payload, &batch->header.op_count);
     const uint64_t blocks = diskfs::batch_blocks(payload.size());
     std::vector<std::byte> bytes(blocks * kBlockBytes);
     std::copy(payload.begin(), payload.end(), bytes.begin() + diskfs::kBatchHeaderBytes);

@@ -52,7 +52,7 @@ CommitPipeline::Logged CommitPipeline::logged() {
   return sum;
 }
 
-void CommitPipeline::release(RecordList records) {
+void CommitPipeline::count_out(RecordList records) {
   Logged done;
   uint64_t pages = 0;
   for (const auto& record : records) {
@@ -103,13 +103,22 @@ Status CommitPipeline::commit_cut() {
       health_.fail("a commit", status.error());
       return status;
     }
-    release(group);
-    for (size_t i = start; i < end; ++i) cut.entries[i].reset();
+    count_out(group);
+    // Those of the last batch wait for clean_up().
+    for (size_t i = start; i < end && end != cut.entries.size(); ++i) cut.entries[i].reset();
     start = end;
   }
   if (ends.empty()) remember(disk_.committed_seq(), cut.upto);
   map_.end_cut();
+  MutexLock lock(flight_mutex_);
+  committed_.swap(cut.entries);
   return {};
+}
+
+void CommitPipeline::clean_up() {
+  std::vector<std::unique_ptr<oplog::LogEntry>> committed;
+  MutexLock lock(flight_mutex_);
+  committed.swap(committed_);
 }
 
 Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
@@ -125,7 +134,7 @@ Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
   uint64_t seq = disk_.committed_seq();
   if (translation.batch.size_bytes() > disk_.batch_bytes_max()) return Errno(EFBIG);
   if (!translation.batch.empty()) {
-    SCALEFS_TRY(seq, disk_.commit(translation.batch));
+    SCALEFS_TRY(seq, disk_.commit(std::move(translation.batch)));
     commits_.add(1);
   }
   view_.publish(translation.inodes, seq);
@@ -141,7 +150,7 @@ Status CommitPipeline::commit_marks(const MnodeMarks::Marks& marks) {
   if (marks.empty()) return {};
   diskfs::Batch batch;
   for (const auto& [slot, counter] : marks) batch.set_mnode_mark(slot, counter);
-  const auto seq = disk_.commit(batch);
+  const auto seq = disk_.commit(std::move(batch));
   if (!seq.ok()) {
     health_.fail("a commit", seq.error());
     return seq.error();

@@ -4,15 +4,16 @@
 //   oplog cut -> split -> { translate -> DiskFs::commit -> publish } ... -> covered stamps
 //
 // Publishing after a batch is durable: the committed view and the inode map take its inodes, blocks
-// that it never named are retired (P3), mnode marks are durable, its records are freed. Credits of
-// pages that records carry are spent: the bound of the next checkpoint counts their blocks from now on.
+// that it never named are retired (P3), mnode marks are durable, its records count no longer and are
+// freed, those of the last batch by clean_up(). Credits of pages that records carry are spent: the bound of the next checkpoint counts their
+// blocks from now on.
 // A failure anywhere makes the volume failed: records of the cut are lost for the disk, memory keeps
 // what they did.
 //
 // covered_stamp(seq): all records up to it are in batches 1..seq, or left nothing to write.
 //
 // One caller of commit_cut at a time (the committer). The rest from any thread; one leaf mutex around the
-// stamps.
+// stamps, one around what is in flight.
 #pragma once
 
 #include <deque>
@@ -43,6 +44,7 @@ class CommitPipeline final : public CommitWork {
   explicit CommitPipeline(const Parts& parts);
 
   Status commit_cut() override;
+  void clean_up() override;
   bool nothing_logged() override { return log_.depth() == 0; }
 
   // Largest stamp that the batches up to `seq` cover; forgets what is below.
@@ -65,7 +67,7 @@ class CommitPipeline final : public CommitWork {
                       const MnodeMarks::Marks& marks);
   Status commit_marks(const MnodeMarks::Marks& marks);
   void remember(uint64_t seq, oplog::Stamp stamp);
-  void release(RecordList records);
+  void count_out(RecordList records);
 
   oplog::OpLog& log_;
   diskfs::DiskFs& disk_;
@@ -79,6 +81,7 @@ class CommitPipeline final : public CommitWork {
   // Around a cut and what it took, so that nobody sees records in neither.
   Mutex flight_mutex_;
   Logged in_flight_ GUARDED_BY(flight_mutex_);
+  std::vector<std::unique_ptr<oplog::LogEntry>> committed_ GUARDED_BY(flight_mutex_);  // for clean_up
   RelaxedCounter operations_, absorbed_, commits_;
   Mutex mutex_;
   std::deque<std::pair<uint64_t, oplog::Stamp>> covered_ GUARDED_BY(mutex_);  // (seq, stamp) ascend

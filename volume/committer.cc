@@ -123,6 +123,9 @@ void Committer::lead() {
   leading_ = false;
   covered_.notify_all();
   call_parked();
+  mutex_.unlock();
+  work_.clean_up();
+  mutex_.lock();
 }
 
 void Committer::call_parked() {

@@ -31,7 +31,9 @@ void InodeMap::dropped(MnodeNo mnode) {
   MutexLock lock(s.mutex);
   const auto found = s.entries.find(mnode);
   if (found == s.entries.end() || found->second.users == 0) return;
-  if (--found->second.users == 0) s.dropped.push_back(mnode);
+  if (--found->second.users != 0) return;
+  s.dropped.push_back(mnode);
+  s.has_dropped.store(true, relaxed);
 }
 
 void InodeMap::born(MnodeNo mnode, Ino ino) {
@@ -50,21 +52,25 @@ void InodeMap::dead(MnodeNo mnode) {
 
 void InodeMap::begin_cut() {
   for (Shard& s : shards_) {
+    if (!s.has_dropped.load(relaxed)) continue;
+    leaving_.push_back(&s);
     MutexLock lock(s.mutex);
     s.leaving.insert(s.leaving.end(), s.dropped.begin(), s.dropped.end());
     s.dropped.clear();
+    s.has_dropped.store(false, relaxed);
   }
 }
 
 void InodeMap::end_cut() {
-  for (Shard& s : shards_) {
-    MutexLock lock(s.mutex);
-    for (const MnodeNo mnode : s.leaving) {
-      const auto found = s.entries.find(mnode);
-      if (found != s.entries.end() && found->second.users == 0) s.entries.erase(found);
+  for (Shard* const s : leaving_) {
+    MutexLock lock(s->mutex);
+    for (const MnodeNo mnode : s->leaving) {
+      const auto found = s->entries.find(mnode);
+      if (found != s->entries.end() && found->second.users == 0) s->entries.erase(found);
     }
-    s.leaving.clear();
+    s->leaving.clear();
   }
+  leaving_.clear();
 }
 
 size_t InodeMap::size() const {

@@ -21,6 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/atomic.h"
 #include "base/mutex.h"
 #include "base/units.h"
 
@@ -57,12 +58,16 @@ class InodeMap {
     mutable Mutex mutex;
     std::unordered_map<MnodeNo, Entry> entries GUARDED_BY(mutex);
     std::vector<MnodeNo> dropped GUARDED_BY(mutex);  // since the last begin_cut
+    // Whether there are such; set under the mutex. Looked at without it, hence relaxed: a drop that a cut does not see
+    // goes with the next one.
+    Atomic<bool> has_dropped{false};
     std::vector<MnodeNo> leaving GUARDED_BY(mutex);  // before it
   };
   Shard& shard(MnodeNo mnode) { return shards_[mnode.v % kShards]; }
   const Shard& shard(MnodeNo mnode) const { return shards_[mnode.v % kShards]; }
 
   std::array<Shard, kShards> shards_;
+  std::vector<Shard*> leaving_;  // with a cut; the committer's
 };
 
 }  // namespace scalefs::volume

@@ -21,8 +21,15 @@ MnodeMarks::MnodeMarks(const Marks& durable, uint32_t cores) : slots_(kCoresMax)
     Slot& slot = slots_[i];
     // Counter 0 belongs to the root and to the number that means none.
     slot.first = slot.granted = std::max<uint64_t>(slot.durable, 1);
-    slot.wanted = i < cores ? std::min(slot.first + kStride, kCounterMax) : slot.durable;
+    slot.wanted = slot.durable;
+    if (i < cores) raise(slot, slot.first + kStride);
   }
+}
+
+void MnodeMarks::raise(Slot& slot, uint64_t wanted) {
+  const bool before = slot.pending();
+  slot.wanted = std::max(slot.wanted, std::min(wanted, kCounterMax));
+  if (slot.pending() && !before) ++pending_slots_;
 }
 
 uint64_t MnodeMarks::first(uint32_t slot) const {
@@ -42,7 +49,7 @@ bool MnodeMarks::want(uint32_t slot) {
   MutexLock lock(mutex_);
   Slot& s = slots_[slot];
   if (s.durable >= kCounterMax) return false;
-  s.wanted = std::max(s.wanted, std::min(s.durable + kStride, kCounterMax));
+  raise(s, s.durable + kStride);
   return true;
 }
 
@@ -51,14 +58,14 @@ void MnodeMarks::used(MnodeNo mnode) {
   MutexLock lock(mutex_);
   Slot& s = slots_[mnode.v % kCoresMax];
   if (counter + kStride / 2 < s.durable) return;
-  s.wanted = std::max(s.wanted, std::min(s.durable + kStride, kCounterMax));
+  raise(s, s.durable + kStride);
 }
 
 MnodeMarks::Marks MnodeMarks::pending() const {
   MutexLock lock(mutex_);
   Marks marks;
-  for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].wanted > slots_[i].durable) marks.emplace_back(i, slots_[i].wanted);
+  for (uint32_t i = 0; i < slots_.size() && marks.size() < pending_slots_; ++i) {
+    if (slots_[i].pending()) marks.emplace_back(i, slots_[i].wanted);
   }
   return marks;
 }
@@ -66,7 +73,10 @@ MnodeMarks::Marks MnodeMarks::pending() const {
 void MnodeMarks::committed(const Marks& marks) {
   MutexLock lock(mutex_);
   for (const auto& [slot, counter] : marks) {
-    slots_[slot].durable = std::max(slots_[slot].durable, counter);
+    Slot& s = slots_[slot];
+    const bool before = s.pending();
+    s.durable = std::max(s.durable, counter);
+    if (before && !s.pending()) --pending_slots_;
   }
 }
 

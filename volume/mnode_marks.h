@@ -43,8 +43,12 @@ class MnodeMarks {
  private:
   struct Slot {
     uint64_t first = 0, granted = 0, durable = 0, wanted = 0;
+    bool pending() const { return wanted > durable; }
   };
+  void raise(Slot& slot, uint64_t wanted) REQUIRES(mutex_);
+
   mutable Mutex mutex_;
+  size_t pending_slots_ GUARDED_BY(mutex_) = 0;
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
 };
 

@@ -1,5 +1,7 @@
 #include "volume/mount_batch.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "memfs/record_places.h"
 
@@ -53,8 +55,7 @@ Status commit_mount_batches(diskfs::DiskFs& disk, MnodeMarks& marks) {
       found = orphans.size();
       if (found != 0) from = Ino(orphans.back().v + 1);
     }
-    SCALEFS_TRY_VOID(disk.commit(batch));
-    batch.clear();
+    SCALEFS_TRY_VOID(disk.commit(std::exchange(batch, {})));
     if (found < count) break;
     // The second one releases what the first one freed.
     if (count < kOrphansARound) {

@@ -148,6 +148,15 @@ void PageChanges::emit(Batch& batch, Ino ino, bool fresh) const {
   }
 }
 
+size_t PageChanges::bytes_estimate() const {
+  constexpr size_t kOperationBytes = 16;
+  size_t sum = 0;
+  for (const auto& [page, segment] : segments_) {
+    sum += kOperationBytes + segment.content.size() + segment.crcs.size_bytes();
+  }
+  return sum;
+}
+
 uint64_t PageChanges::blocks() const {
   uint64_t sum = 0;
   for (const auto& [page, segment] : segments_) sum += segment.crcs.size();

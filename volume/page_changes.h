@@ -35,6 +35,8 @@ class PageChanges {
   // `fresh`: no earlier batch has mapped a page of this file, so there is nothing to punch.
   void emit(diskfs::Batch& batch, Ino ino, bool fresh) const;
   std::vector<diskfs::BlockRun> take_replaced() { return std::move(replaced_); }
+  // About how long what emit() adds is encoded.
+  size_t bytes_estimate() const;
   // Of what emit() adds: blocks named and pages carried.
   uint64_t blocks() const;
   uint64_t pages_carried() const;

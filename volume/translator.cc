@@ -27,6 +27,19 @@ class Emitter {
     return {};
   }
 
+  // About as many bytes as follow, so that the batch need not move while it grows.
+  void reserve() {
+    constexpr size_t kObjectBytes = 64;
+    constexpr size_t kNameBytes = 24;
+    size_t bytes = 0;
+    for (const ObjectChange& object : effect_.objects()) {
+      if (object.dead) continue;
+      bytes += kObjectBytes + (object.pages ? object.pages->bytes_estimate() : 0);
+    }
+    for (const NameChange& change : effect_.names()) bytes += kNameBytes + change.name.size();
+    to_->batch.reserve(bytes);
+  }
+
   void attributes() {
     for (const ObjectChange& object : effect_.objects()) {
       if (object.dead) continue;
@@ -108,6 +121,7 @@ Result<Translation> Translator::translate(RecordList records) {
   Translation translation;
   Emitter emitter(key_, effect, &translation);
   SCALEFS_TRY_VOID(emitter.number_the_born(state_));
+  emitter.reserve();
   emitter.attributes();
   SCALEFS_TRY_VOID(emitter.names());
   emitter.contents();

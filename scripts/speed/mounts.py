@@ -4,6 +4,7 @@ made is taken down again when the Bench ends, however it ends."""
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -14,6 +15,8 @@ import time
 
 TRANSPORTS = {'rings': 'io_uring=on', 'fallback': 'io_uring=off'}
 MIB = 1 << 20
+# passthrough_ll keeps one for each file that it has seen.
+DESCRIPTORS = 200_000
 
 
 class Absent(Exception):
@@ -39,6 +42,13 @@ def need(program):
 def cpu_ns(pid):
     """Processor time of all threads of a process, those of its rings included."""
     return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def raise_descriptors():
+    """Of what is started from here. Where that is not allowed a program may fail for want of them, and is named."""
+    with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, max(hard, DESCRIPTORS)))
 
 
 class Mounted:
@@ -71,6 +81,7 @@ class Bench:
     def __enter__(self):
         for end in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(end, lambda number, _: (_ for _ in ()).throw(KeyboardInterrupt()))
+        raise_descriptors()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='scalefs-speed-', dir=self.where))
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         return self

@@ -1,5 +1,6 @@
 // Any bytes as the payload of a batch in the journal of a sound volume: the mount is refused, or the
 // volume is sound afterwards.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -53,13 +54,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const JournalArea area = journal_area(*sb);
   JournalWriter writer(*device, area, sb->mount_epoch, journal_start(*sb));
   const size_t used = std::min(size, batch_payload_bytes_max(area.blocks));
-  const ConstBytes payload(reinterpret_cast<const std::byte*>(data), used);
-  require(writer.append(payload, 1, sb->generation).ok(), "append");
+  BatchBytes bytes;
+  std::ranges::copy(ConstBytes(reinterpret_cast<const std::byte*>(data), used), bytes.extend(used).begin());
+  require(writer.append(bytes, 1, sb->generation).ok(), "append");
   // A batch behind it that calls it durable: then its data are not looked at.
   writer.note_flushed();
   Batch batch;
   batch.set_mnode_mark(0, 5);
-  require(writer.append(batch.bytes(), 1, sb->generation).ok(), "append");
+  bytes = batch.take_bytes();
+  require(writer.append(bytes, 1, sb->generation).ok(), "append");
   auto fs = DiskFs::mount(*device, {}, &why);
   if (!fs.ok()) {
     require(fs.code() == EUCLEAN || fs.code() == ENOSPC, why);

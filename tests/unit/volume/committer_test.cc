@@ -21,6 +21,12 @@ class FakeWork : public CommitWork {
     if (cuts_ == fail_at_) return Errno(EIO);
     return {};
   }
+  void clean_up() override {
+    MutexLock lock(mutex_);
+    ++cleaned_;
+    entered_.notify_all();
+    while (cleaning_held_) released_.wait(mutex_);
+  }
   bool nothing_logged() override {
     MutexLock lock(mutex_);
     return logged_ == 0;
@@ -33,9 +39,17 @@ class FakeWork : public CommitWork {
     MutexLock lock(mutex_);
     held_ = true;
   }
+  void hold_cleaning() {
+    MutexLock lock(mutex_);
+    cleaning_held_ = true;
+  }
+  void wait_for_cleaning() {
+    MutexLock lock(mutex_);
+    while (cleaned_ == 0) entered_.wait(mutex_);
+  }
   void release() {
     MutexLock lock(mutex_);
-    held_ = false;
+    held_ = cleaning_held_ = false;
     released_.notify_all();
   }
   void fail_at(uint64_t cut) {
@@ -54,8 +68,8 @@ class FakeWork : public CommitWork {
  private:
   Mutex mutex_;
   CondVar entered_, released_;
-  uint64_t cuts_ = 0, logged_ = 0, fail_at_ = 0;
-  bool held_ = false;
+  uint64_t cuts_ = 0, logged_ = 0, fail_at_ = 0, cleaned_ = 0;
+  bool held_ = false, cleaning_held_ = false;
 };
 
 TEST(Committer, NothingLoggedNeedsNoCommit) {
@@ -223,6 +237,22 @@ TEST(Committer, StopAnswersWhoStillWaits) {
   EXPECT_EQ(code, EIO);
   EXPECT_EQ(committer.wait(committer.ticket()).code(), EIO);
   EXPECT_EQ(work.cuts(), 0u);
+}
+
+TEST(Committer, WhoWaitsIsAnsweredBeforeTheCutsRecordsAreFreed) {
+  FakeWork work;
+  Committer committer(work, true, 0);
+  std::thread thread([&] { committer.run(); });
+  work.hold_cleaning();
+  work.log();
+  Atomic<bool> answered{false};
+  committer.park(committer.ticket(), [&](Status status) { answered.store(status.ok(), relaxed); });
+  work.wait_for_cleaning();
+  EXPECT_TRUE(answered.load(relaxed));
+  EXPECT_EQ(committer.ticket(), 0u) << "the cut is not done";
+  work.release();
+  committer.stop();
+  thread.join();
 }
 
 TEST(Committer, ManyThreadsShareCuts) {

@@ -22,6 +22,21 @@ TEST(InodeMap, DroppedEntryStaysUntilACutThatBeganLaterIsCommitted) {
   EXPECT_FALSE(map.find(MnodeNo(1025)).ino);
 }
 
+TEST(InodeMap, EveryCutTakesWhatWasDroppedSinceTheLast) {
+  InodeMap map;
+  for (uint64_t round = 0; round < 3; ++round) {
+    for (uint64_t number = 1024; number < 1024 + 100; ++number) map.loaded(MnodeNo(number), Ino(number));
+    for (uint64_t number = 1024; number < 1024 + 100; number += 1 + round) map.dropped(MnodeNo(number));
+    map.begin_cut();
+    map.end_cut();
+    for (uint64_t number = 1024; number < 1024 + 100; ++number) {
+      const bool gone = (number - 1024) % (1 + round) == 0;
+      EXPECT_EQ(static_cast<bool>(map.find(MnodeNo(number)).ino), !gone) << number;
+      if (!gone) map.dead(MnodeNo(number));
+    }
+  }
+}
+
 TEST(InodeMap, LoadedAgainBeforeItLeavesItStays) {
   InodeMap map;
   map.loaded(MnodeNo(1025), Ino(7));
@@ -65,6 +80,20 @@ TEST(MnodeMarks, StartAtTheDurableMarkAndWantAStrideAhead) {
   marks.committed(pending);
   EXPECT_EQ(marks.grant(0), 70000u + MnodeMarks::kStride);
   EXPECT_FALSE(marks.grant(0));
+  EXPECT_TRUE(marks.pending().empty());
+}
+
+TEST(MnodeMarks, PendingAreThoseThatNoBatchHasSaid) {
+  MnodeMarks marks({}, 3);
+  const MnodeMarks::Marks all = marks.pending();
+  ASSERT_EQ(all.size(), 3u);
+  marks.committed({all[1]});
+  EXPECT_EQ(marks.pending(), (MnodeMarks::Marks{all[0], all[2]}));
+  marks.committed({all[1]});
+  EXPECT_TRUE(marks.want(2));
+  EXPECT_TRUE(marks.want(1));
+  EXPECT_EQ(marks.pending(), (MnodeMarks::Marks{all[0], {1, 1 + 2 * MnodeMarks::kStride}, all[2]}));
+  marks.committed(marks.pending());
   EXPECT_TRUE(marks.pending().empty());
 }
 
