@@ -184,6 +184,7 @@ int Mkfs::format_it(diskfs::BlockDevice& device) {
   how.uuid = options_.uuid;
   how.dry_run = options_.dry_run;
   how.preallocate = options_.preallocate;
+  how.discard = options_.discard;
   if (options_.source_date_epoch) {
     how.time_ns = *options_.source_date_epoch * 1'000'000'000;
     if (options_.uuid) {

@@ -25,6 +25,7 @@ struct MkfsOptions {
   bool quiet = false;
   bool dry_run = false;
   bool preallocate = false;
+  bool discard = true;  // tells the device, or the host file system, that the old content is not needed
   // Fixes the times, and with a uuid given the hash key: the same call makes the same image.
   std::optional<int64_t> source_date_epoch;  // seconds since 1970
   uint64_t lock_wait_ms = 10'000;

@@ -25,6 +25,7 @@ constexpr const char* kFooter =
 int main(int argc, char** argv) {
   scalefs::tools::MkfsOptions options;
   std::string size, uuid;
+  bool keep_blocks = false;
   CLI::App app("Makes a scalefs volume on a block device or in an image file.");
   app.name("mkfs.scalefs");
   app.footer(kFooter);
@@ -35,12 +36,14 @@ int main(int argc, char** argv) {
   app.add_flag("-f,--force", options.force, "Overwrite what the path holds");
   app.add_flag("-q,--quiet", options.quiet, "Print nothing but errors");
   app.add_flag("-n,--dry-run", options.dry_run, "Change nothing; say what would be made");
+  app.add_flag("-K,--nodiscard", keep_blocks, "Discard nothing: keep the blocks of the device or image");
   app.add_flag("--preallocate", options.preallocate, "Have the host allocate all blocks now");
   const auto done = scalefs::tools::parse(app, argc, argv, scalefs::tools::kMkfsRefused);
   if (done) return *done;
   const auto refuse = [&](const std::string& text) {
     return scalefs::tools::usage_error(app, text, scalefs::tools::kMkfsRefused);
   };
+  options.discard = !keep_blocks;
   if (!size.empty()) {
     options.size_bytes = scalefs::tools::parse_size(size);
     if (!options.size_bytes) return refuse("'" + size + "' is no size (try 512M or 10G)");

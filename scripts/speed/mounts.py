@@ -177,7 +177,7 @@ class Bench:
         if mib is None:
             return self.serve('scalefs', words + ['--memory', path], path, notify=True)
         image = self.image('scalefs', mib)
-        run(self.program('mkfs.scalefs'), '-q', '-f', image)
+        run(self.program('mkfs.scalefs'), '-q', '-f', '-K', image)
         return self.serve('scalefs', words + [image, path], path, notify=True)
 
     def null(self, transport):

@@ -105,6 +105,23 @@ TEST_F(MkfsTest, PreallocateLeavesNoHole) {
   EXPECT_GE(allocated(), 31 * kMiB);
 }
 
+TEST_F(MkfsTest, NodiscardKeepsTheBlocksOfAnImage) {
+  image_.make(32 * kMiB);
+  const std::string old(32 * kMiB, 'x');
+  const int fd = open(options_.path.c_str(), O_WRONLY);
+  ASSERT_EQ(pwrite(fd, old.data(), old.size(), 0), static_cast<ssize_t>(old.size()));
+  ASSERT_EQ(fsync(fd), 0);
+  close(fd);
+  options_.force = true;
+  options_.discard = false;
+  EXPECT_EQ(run(), kMkfsOk) << err_;
+  EXPECT_GE(allocated(), 32 * kMiB);
+  ASSERT_TRUE(superblock().ok());
+  options_.discard = true;
+  EXPECT_EQ(run(), kMkfsOk) << err_;
+  EXPECT_LT(allocated(), 4 * kMiB);
+}
+
 TEST_F(MkfsTest, MissingFileWithoutSize) {
   EXPECT_EQ(run(), kMkfsRefused);
   EXPECT_NE(err_.find("give a SIZE"), std::string::npos) << err_;
