@@ -8,7 +8,10 @@ namespace scalefs::volume {
 namespace {
 
 // What an entry costs, with the node and the bucket of the hash table around it.
-constexpr int64_t kEntryBytes = sizeof(diskfs::InodeItem) + 48;
+constexpr int64_t kEntryBytes = sizeof(diskfs::InodeItem) + 64;
+
+// So many are dropped while the mutex is held.
+constexpr size_t kDropped = 64;
 
 }  // namespace
 
@@ -57,16 +60,27 @@ void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint6
     if (inode.fate == Translation::Fate::dead) {
       overlay_.erase(inode.ino);
     } else {
+      published_.emplace_back(seq, inode.ino);
       overlay_[inode.ino] = Entry{inode.item, seq};
     }
   }
 }
 
 void CommittedView::drop_covered(uint64_t seq) {
-  MutexLock lock(mutex_);
-  const size_t dropped =
-      std::erase_if(overlay_, [seq](const auto& entry) { return entry.second.seq <= seq; });
-  memory_count(MemoryClass::committed_view, -kEntryBytes * static_cast<int64_t>(dropped));
+  for (bool more = true; more;) {
+    int64_t dropped = 0;
+    MutexLock lock(mutex_);
+    for (size_t i = 0; i < kDropped && more; ++i) {
+      more = !published_.empty() && published_.front().first <= seq;
+      if (!more) break;
+      const auto found = overlay_.find(published_.front().second);
+      published_.pop_front();
+      if (found == overlay_.end() || found->second.seq > seq) continue;
+      overlay_.erase(found);
+      ++dropped;
+    }
+    memory_count(MemoryClass::committed_view, -kEntryBytes * dropped);
+  }
 }
 
 size_t CommittedView::size() const {

@@ -5,11 +5,13 @@
 // new pins read it. item() looks at the overlay first: what it does not find there was covered before
 // it looked, so a pin taken afterwards sees it.
 //
-// Locks: one mutex around the overlay, never held across I/O. publish, item and allocate_ino are the
-// committer's; drop_covered anyone's.
+// Locks: one mutex around the overlay, never held across I/O, and by drop_covered for a few entries at a time: whoever
+// waits for a commit waits for it. publish, item and allocate_ino are the committer's; drop_covered anyone's.
 #pragma once
 
+#include <deque>
 #include <unordered_map>
+#include <utility>
 
 #include "base/mutex.h"
 #include "diskfs/diskfs.h"
@@ -44,6 +46,8 @@ class CommittedView final : public CommittedState {
   mutable Mutex mutex_;
   using Overlay = std::unordered_map<Ino, Entry>;
   Overlay overlay_ GUARDED_BY(mutex_);
+  // (seq, ino) of every entry that was published and not dropped or replaced by now, and of some that were; seq ascends.
+  std::deque<std::pair<uint64_t, Ino>> published_ GUARDED_BY(mutex_);
 };
 
 }  // namespace scalefs::volume

@@ -145,6 +145,31 @@ TEST_F(PipelineTest, ViewFallsBackToTheCheckpointOnceCovered) {
   EXPECT_EQ(view_->item(Ino(777), MnodeNo(9999)).code(), EUCLEAN);
 }
 
+TEST_F(PipelineTest, ViewKeepsWhatWasPublishedBehindTheCheckpoint) {
+  constexpr uint64_t kObjects = 300;
+  const auto mnode = [](uint64_t i) { return 2048 + i; };
+  for (uint64_t i = 0; i < kObjects; ++i) {
+    maker_.create(mnode(i), 1, "a" + std::to_string(i));
+    if (i % 50 == 49) {
+      ASSERT_TRUE(commit().ok());
+    }
+  }
+  ASSERT_TRUE(disk_->checkpoint().ok());
+  const uint64_t covered = disk_->checkpointed_seq();
+  for (uint64_t i = 0; i < kObjects; i += 60) maker_.link(mnode(i), 1, "b" + std::to_string(i));
+  ASSERT_TRUE(commit().ok());
+  EXPECT_EQ(view_->size(), kObjects);
+  view_->drop_covered(covered);
+  EXPECT_EQ(view_->size(), kObjects / 60);
+  for (uint64_t i = 0; i < kObjects; ++i) {
+    const Ino ino = map_->find(MnodeNo(mnode(i))).ino;
+    EXPECT_EQ(view_->item(ino, MnodeNo(mnode(i)))->nlink, i % 60 == 0 ? 2u : 1u) << i;
+  }
+  ASSERT_TRUE(disk_->checkpoint().ok());
+  view_->drop_covered(disk_->checkpointed_seq());
+  EXPECT_EQ(view_->size(), 0u);
+}
+
 TEST_F(PipelineTest, CreatesJournalBytesAreFew) {
   maker_.create(uint64_t{1} << 40, 1, "a-name-of-usual-length.txt", 1'700'000'000'000'000'000);
   ASSERT_TRUE(commit().ok());
