@@ -43,8 +43,10 @@ class Batch {
 
   static constexpr size_t kExtentBlocksMax = 128;
 
-  // Room for so many bytes of operations, so that they need not be moved.
+  // Room for so many bytes of operations, so that they need not be moved. prepare(): and no page fault when they come.
   void reserve(size_t bytes) { bytes_.reserve(bytes); }
+  void prepare(size_t bytes) { bytes_.prepare(bytes); }
+  size_t memory_bytes() const { return bytes_.memory_bytes(); }
   bool empty() const { return bytes_.size() == 0; }
   size_t size_bytes() const { return bytes_.size(); }
   uint32_t op_count() const { return op_count_; }

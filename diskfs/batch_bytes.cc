@@ -43,6 +43,13 @@ void BatchBytes::reserve(size_t payload_bytes) {
   buffer_ = std::move(larger);
 }
 
+void BatchBytes::prepare(size_t payload_bytes) {
+  reserve(payload_bytes);
+  for (size_t at = kBatchHeaderBytes + size_; at < buffer_.size(); at += kBlockBytes) {
+    buffer_.data()[at] = std::byte{0};
+  }
+}
+
 Bytes BatchBytes::extend(size_t count) {
   const size_t wanted = size_ + count;
   // By a quarter at least: what a batch does not need it keeps until its checkpoint.

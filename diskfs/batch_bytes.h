@@ -29,6 +29,8 @@ class BatchBytes {
 
   // Room for so many bytes of payload.
   void reserve(size_t payload_bytes);
+  // reserve(), and the memory is there: its first use waits for no page fault.
+  void prepare(size_t payload_bytes);
   // Adds `count` bytes at the end, for the caller to fill.
   Bytes extend(size_t count);
   void clear() { size_ = 0; }

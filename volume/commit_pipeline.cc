@@ -2,6 +2,9 @@
 
 #include <dirent.h>
 
+#include <new>
+#include <utility>
+
 #include "base/canary.h"
 #include "base/log.h"
 
@@ -11,6 +14,9 @@ namespace {
 
 // Of one set_mnode_mark operation, at the most.
 constexpr size_t kMarkBytes = 12;
+
+// Larger batches wait for their memory.
+constexpr size_t kPreparedBytesMax = 1 << 20;
 
 // Canary::rename_in_two: each rename of a file to a new name as a link and an unlink.
 void part_renames(std::vector<std::unique_ptr<oplog::LogEntry>>* entries) {
@@ -117,13 +123,34 @@ Status CommitPipeline::commit_cut() {
 
 void CommitPipeline::clean_up() {
   std::vector<std::unique_ptr<oplog::LogEntry>> committed;
+  {
+    MutexLock lock(flight_mutex_);
+    committed.swap(committed_);
+  }
+  prepare_next();
+}
+
+void CommitPipeline::prepare_next() {
+  const size_t bytes = prepared_bytes_.load(relaxed);
+  if (bytes > kPreparedBytesMax) return;
+  diskfs::Batch batch;
+  try {
+    batch.prepare(bytes + bytes / 8);
+  } catch (const std::bad_alloc&) {
+    return;  // the next commit tells if it lacks memory
+  }
   MutexLock lock(flight_mutex_);
-  committed.swap(committed_);
+  prepared_ = std::move(batch);
+}
+
+diskfs::Batch CommitPipeline::take_prepared() {
+  MutexLock lock(flight_mutex_);
+  return std::exchange(prepared_, {});
 }
 
 Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
                                     const MnodeMarks::Marks& marks) {
-  auto translated = translator_.translate(records);
+  auto translated = translator_.translate(records, take_prepared());
   if (!translated.ok()) return translated.error();
   Translation& translation = *translated;
   for (const auto& inode : translation.inodes) {
@@ -134,6 +161,7 @@ Status CommitPipeline::commit_group(RecordList records, oplog::Stamp covered,
   uint64_t seq = disk_.committed_seq();
   if (translation.batch.size_bytes() > disk_.batch_bytes_max()) return Errno(EFBIG);
   if (!translation.batch.empty()) {
+    prepared_bytes_.store(translation.batch.size_bytes(), relaxed);
     SCALEFS_TRY(seq, disk_.commit(std::move(translation.batch)));
     commits_.add(1);
   }

@@ -6,7 +6,7 @@
 // Publishing after a batch is durable: the committed view and the inode map take its inodes, blocks
 // that it never named are retired (P3), mnode marks are durable, its records count no longer and are
 // freed, those of the last batch by clean_up(). Credits of pages that records carry are spent: the bound of the next checkpoint counts their
-// blocks from now on.
+// blocks from now on. Behind the answers, too, the memory of the next batch is made ready, for one as long as the last.
 // A failure anywhere makes the volume failed: records of the cut are lost for the disk, memory keeps
 // what they did.
 //
@@ -18,6 +18,7 @@
 
 #include <deque>
 
+#include "base/atomic.h"
 #include "diskfs/diskfs.h"
 #include "oplog/op_log.h"
 #include "volume/block_credits.h"
@@ -68,6 +69,8 @@ class CommitPipeline final : public CommitWork {
   Status commit_marks(const MnodeMarks::Marks& marks);
   void remember(uint64_t seq, oplog::Stamp stamp);
   void count_out(RecordList records);
+  void prepare_next();
+  diskfs::Batch take_prepared();
 
   oplog::OpLog& log_;
   diskfs::DiskFs& disk_;
@@ -82,6 +85,8 @@ class CommitPipeline final : public CommitWork {
   Mutex flight_mutex_;
   Logged in_flight_ GUARDED_BY(flight_mutex_);
   std::vector<std::unique_ptr<oplog::LogEntry>> committed_ GUARDED_BY(flight_mutex_);  // for clean_up
+  diskfs::Batch prepared_ GUARDED_BY(flight_mutex_);
+  Atomic<size_t> prepared_bytes_{0};  // how long the last batch was; a hint, hence relaxed
   RelaxedCounter operations_, absorbed_, commits_;
   Mutex mutex_;
   std::deque<std::pair<uint64_t, oplog::Stamp>> covered_ GUARDED_BY(mutex_);  // (seq, stamp) ascend

@@ -32,8 +32,9 @@ class CommitWork {
   virtual ~CommitWork() = default;
   // Cuts the logs and makes what they held durable. One caller at a time. Throws nothing.
   virtual Status commit_cut() = 0;
-  // Frees what earlier cuts took out of the logs. Called without the committer's mutex when those who waited for a cut
-  // have been answered, so that none of them waits for it; the next cut may be under way. Throws nothing.
+  // Frees what earlier cuts took out of the logs, and makes ready what the next one needs. Called without the
+  // committer's mutex when those who waited for a cut have been answered, so that none of them waits for it; the next
+  // cut may be under way. Throws nothing.
   virtual void clean_up() = 0;
   // Nothing is logged that a cut would take. Called under the committer's mutex: cheap, no locks.
   virtual bool nothing_logged() = 0;

@@ -37,6 +37,8 @@ class Emitter {
       bytes += kObjectBytes + (object.pages ? object.pages->bytes_estimate() : 0);
     }
     for (const NameChange& change : effect_.names()) bytes += kNameBytes + change.name.size();
+    // What a batch does not use it keeps until its checkpoint.
+    if (to_->batch.memory_bytes() > bytes + bytes / 2 + kBlockBytes) to_->batch = {};
     to_->batch.reserve(bytes);
   }
 
@@ -112,13 +114,14 @@ class Emitter {
 
 }  // namespace
 
-Result<Translation> Translator::translate(RecordList records) {
+Result<Translation> Translator::translate(RecordList records, Batch batch) {
   NetEffect effect(state_);
   RecordVisitor visitor(effect);
   for (const auto& entry : records) {
     SCALEFS_TRY_VOID(visitor.play(static_cast<const OpRecord&>(*entry)));
   }
   Translation translation;
+  translation.batch = std::move(batch);
   Emitter emitter(key_, effect, &translation);
   SCALEFS_TRY_VOID(emitter.number_the_born(state_));
   emitter.reserve();

@@ -75,7 +75,8 @@ class Translator {
   // single call beyond `bytes_max` makes a group of its own.
   static std::vector<size_t> split_points(RecordList records, size_t bytes_max);
 
-  Result<Translation> translate(RecordList records);
+  // `batch`: an empty one; it is used if it has about the room that is needed.
+  Result<Translation> translate(RecordList records, diskfs::Batch batch = {});
 
  private:
   const HashKey key_;

@@ -58,6 +58,16 @@ TEST(BatchBytes, WhatWasReservedIsNotMoved) {
   EXPECT_EQ(bytes.payload().data(), first);
 }
 
+TEST(BatchBytes, WhatWasPreparedHoldsWhatItHeld) {
+  BatchBytes bytes;
+  std::ranges::fill(bytes.extend(100), std::byte{7});
+  bytes.prepare(3 * kBlockBytes);
+  EXPECT_TRUE(holds(bytes, std::vector<std::byte>(100, std::byte{7})));
+  const std::byte* const first = bytes.payload().data();
+  (void)bytes.extend(3 * kBlockBytes - 100);
+  EXPECT_EQ(bytes.payload().data(), first);
+}
+
 TEST(BatchBytes, ACopyIsItsOwn) {
   BatchBytes one;
   one.extend(1)[0] = std::byte{1};
