@@ -104,6 +104,12 @@ size_t Translator::bytes_bound(const OpRecord& record) {
 }
 
 std::vector<size_t> Translator::split_points(RecordList records, size_t bytes_max) {
+  size_t bound = 0;
+  for (size_t i = 0; i < records.size() && bound <= bytes_max; ++i) {
+    bound += bytes_bound(static_cast<const OpRecord&>(*records[i]));
+  }
+  // Nearly always: objects that several records touch need not be told apart.
+  if (bound <= bytes_max && !records.empty()) return {records.size()};
   std::vector<size_t> ends;
   std::unordered_set<MnodeNo> touched;
   size_t bytes = 0;

@@ -312,6 +312,18 @@ TEST_F(TranslatorTest, SplitPointsKeepOrderAndBound) {
   EXPECT_EQ(inode(1).names.size(), 100u);
 }
 
+TEST_F(TranslatorTest, SplitPointsCountASharedObjectOnce) {
+  EXPECT_TRUE(Translator::split_points(maker_.records, 100).empty());
+  size_t apart = 0;
+  for (char name = 'a'; name < 'k'; ++name) maker_.link(2048, 1, std::string(1, name));
+  for (const auto& record : maker_.records) {
+    apart += Translator::bytes_bound(static_cast<const memfs::OpRecord&>(*record));
+  }
+  EXPECT_EQ(Translator::split_points(maker_.records, apart).size(), 1u);
+  EXPECT_EQ(Translator::split_points(maker_.records, apart / 3).size(), 1u);
+  EXPECT_GT(Translator::split_points(maker_.records, apart / 10).size(), 1u);
+}
+
 TEST_F(TranslatorTest, SplitPointsKeepACallTogether) {
   for (uint64_t i = 0; i < 100; ++i) maker_.create(2048 + i, 1, "name" + std::to_string(i));
   // Calls of one to four records.
