@@ -93,7 +93,8 @@ class DiskFs {
   virtual Result<Ino> allocate_ino() = 0;
   // Writes the batch with one device write and makes it durable with one flush, together with all
   // data written by write_data before. When the journal lacks room it runs or waits for a checkpoint
-  // first. Returns the batch's sequence number. An empty batch writes nothing and flushes nothing.
+  // first. The batch is gone, whatever the answer; its memory is kept, as it is, until its checkpoint. Returns the
+  // batch's sequence number. An empty batch writes nothing and flushes nothing.
   // Errors: EROFS (read-only, unmounted, or failed() before), EIO or EUCLEAN (failed() from now on),
   // ENOSPC (no room in the journal, since no checkpoint finds room: not failed).
   virtual Result<uint64_t> commit(Batch batch) = 0;

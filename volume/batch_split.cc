@@ -55,6 +55,7 @@ struct Footprint {
     object(op.moved);
     object(op.replaced);
     if (op.whiteout) object(op.whiteout->mnode);
+    for (const auto& [xattr_name, value] : op.whiteout_xattrs) xattr(xattr_name.size(), value.size());
     name(op.source_name);
     name(op.target_name);
   }

@@ -39,7 +39,7 @@ void Checkpointer::note() {
   if (seq > noted_seq_) {
     noted_seq_ = seq;
     release_pending_.store(true, relaxed);
-    view_.drop_covered(seq);
+    covered_seq_.store(seq, relaxed);
   }
   if (covered <= noted_) return;
   noted_ = covered;

@@ -2,7 +2,9 @@
 // overlay that the checkpoint made superfluous.
 //
 // note() takes account of a checkpoint by whomever: DiskFs::commit runs one itself when the journal is
-// full. It also follows commits that had nothing to write, which cover stamps without a batch.
+// full. It also follows commits that had nothing to write, which cover stamps without a batch. What it finds covered
+// leaves the overlay later, drop_covered() a time: behind the answers of a commit, some entries, since one at a lower
+// priority would hold up commits, and all where none comes.
 //
 // When one is due: more than kFillDue of the journal to bring in, batches in memory beyond an eighth of the cache,
 // kPeriodMs since the last one with something to do. The journal keeps what the last checkpoint brought in until the
@@ -35,6 +37,8 @@ class Checkpointer {
   // freed. False: neither was left to do. EIO: failed or stopped. ENOSPC: no room for tree nodes.
   Result<bool> run();
   void note();
+  // Of the overlay, `entries` at the most.
+  void drop_covered(size_t entries = SIZE_MAX) { view_.drop_covered(covered_seq_.load(relaxed), entries); }
   bool due();
   // The journal alone says so. Cheap.
   bool fill_due() const { return disk_.journal_fill() > kFillDue; }
@@ -55,6 +59,7 @@ class Checkpointer {
   // one turn.
   Atomic<bool> release_pending_{true};
   Atomic<uint64_t> last_ms_{0};
+  Atomic<uint64_t> covered_seq_{0};  // noted_seq_; a late look drops later, hence relaxed
   Mutex note_mutex_;
   oplog::Stamp noted_ GUARDED_BY(note_mutex_) = 0;
   uint64_t noted_seq_ GUARDED_BY(note_mutex_) = 0;

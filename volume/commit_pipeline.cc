@@ -15,7 +15,7 @@ namespace {
 // Of one set_mnode_mark operation, at the most.
 constexpr size_t kMarkBytes = 12;
 
-// Larger batches wait for their memory.
+// A larger batch asks for more itself.
 constexpr size_t kPreparedBytesMax = 1 << 20;
 
 // Canary::rename_in_two: each rename of a file to a new name as a link and an unlink.
@@ -130,9 +130,18 @@ void CommitPipeline::clean_up() {
   prepare_next();
 }
 
+size_t CommitPipeline::records_to_free() {
+  MutexLock lock(flight_mutex_);
+  return committed_.size();
+}
+
 void CommitPipeline::prepare_next() {
   const size_t bytes = prepared_bytes_.load(relaxed);
   if (bytes > kPreparedBytesMax) return;
+  {
+    MutexLock lock(flight_mutex_);
+    if (prepared_.memory_bytes() >= bytes) return;
+  }
   diskfs::Batch batch;
   try {
     batch.prepare(bytes + bytes / 8);
@@ -140,7 +149,7 @@ void CommitPipeline::prepare_next() {
     return;  // the next commit tells if it lacks memory
   }
   MutexLock lock(flight_mutex_);
-  prepared_ = std::move(batch);
+  std::swap(prepared_, batch);
 }
 
 diskfs::Batch CommitPipeline::take_prepared() {

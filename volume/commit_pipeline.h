@@ -5,7 +5,7 @@
 //
 // Publishing after a batch is durable: the committed view and the inode map take its inodes, blocks
 // that it never named are retired (P3), mnode marks are durable, its records count no longer and are
-// freed, those of the last batch by clean_up(). Credits of pages that records carry are spent: the bound of the next checkpoint counts their
+// freed, those of a cut's last batch by clean_up(). Credits of pages that records carry are spent: the bound of the next checkpoint counts their
 // blocks from now on. Behind the answers, too, the memory of the next batch is made ready, for one as long as the last.
 // A failure anywhere makes the volume failed: records of the cut are lost for the disk, memory keeps
 // what they did.
@@ -13,7 +13,7 @@
 // covered_stamp(seq): all records up to it are in batches 1..seq, or left nothing to write.
 //
 // One caller of commit_cut at a time (the committer). The rest from any thread; one leaf mutex around the
-// stamps, one around what is in flight.
+// stamps, one around what is in flight, what is to be freed and what is prepared.
 #pragma once
 
 #include <deque>
@@ -57,6 +57,9 @@ class CommitPipeline final : public CommitWork {
     uint64_t records = 0, bytes = 0, places = 0;
   };
   Logged logged();
+
+  // Of a committed cut, until clean_up().
+  size_t records_to_free();
 
   struct Counts {
     uint64_t operations = 0, absorbed = 0, commits = 0;

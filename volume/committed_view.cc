@@ -8,16 +8,38 @@ namespace scalefs::volume {
 namespace {
 
 // What an entry costs, with the node and the bucket of the hash table around it.
-constexpr int64_t kEntryBytes = sizeof(diskfs::InodeItem) + 64;
+constexpr int64_t kEntryBytes = sizeof(diskfs::InodeItem) + 48;
+constexpr int64_t kPublishedBytes = sizeof(uint64_t) + sizeof(Ino);
 
-// So many are dropped while the mutex is held.
-constexpr size_t kDropped = 64;
+// So many are looked at while the mutex is held.
+constexpr size_t kLookedAt = 64;
 
 }  // namespace
 
+// Tells the class of memory what happens to both while it is there.
+class CommittedView::Count {
+ public:
+  Count(const Overlay& overlay, const Published& published)
+      : overlay_(overlay), published_(published), before_(bytes()) {}
+  ~Count() { memory_count(MemoryClass::committed_view, bytes() - before_); }
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
+
+ private:
+  int64_t bytes() const {
+    return kEntryBytes * static_cast<int64_t>(overlay_.size()) +
+           kPublishedBytes * static_cast<int64_t>(published_.size());
+  }
+  const Overlay& overlay_;
+  const Published& published_;
+  const int64_t before_;
+};
+
 CommittedView::~CommittedView() {
   MutexLock lock(mutex_);
-  memory_count(MemoryClass::committed_view, -kEntryBytes * static_cast<int64_t>(overlay_.size()));
+  const Count count(overlay_, published_);
+  overlay_.clear();
+  published_.clear();
 }
 
 Result<diskfs::InodeItem> CommittedView::item(Ino ino, MnodeNo mnode) {
@@ -45,17 +67,7 @@ void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint6
     if (inode.fate == Translation::Fate::dead) map_.dead(inode.item.mnode);
   }
   MutexLock lock(mutex_);
-  struct Count {
-    explicit Count(const Overlay& counted) : overlay(counted) {}
-    ~Count() {
-      const auto after = static_cast<int64_t>(overlay.size());
-      memory_count(MemoryClass::committed_view, kEntryBytes * (after - before));
-    }
-    Count(const Count&) = delete;
-    Count& operator=(const Count&) = delete;
-    const Overlay& overlay;
-    const int64_t before = static_cast<int64_t>(overlay.size());
-  } const count(overlay_);  // also of what there is where memory ends
+  const Count count(overlay_, published_);  // also of what there is where memory ends
   for (const auto& inode : inodes) {
     if (inode.fate == Translation::Fate::dead) {
       overlay_.erase(inode.ino);
@@ -66,20 +78,18 @@ void CommittedView::publish(const std::vector<Translation::Inode>& inodes, uint6
   }
 }
 
-void CommittedView::drop_covered(uint64_t seq) {
+void CommittedView::drop_covered(uint64_t seq, size_t entries) {
   for (bool more = true; more;) {
-    int64_t dropped = 0;
     MutexLock lock(mutex_);
-    for (size_t i = 0; i < kDropped && more; ++i) {
-      more = !published_.empty() && published_.front().first <= seq;
+    const Count count(overlay_, published_);
+    for (size_t i = 0; i < kLookedAt && more; ++i) {
+      more = entries > 0 && !published_.empty() && published_.front().first <= seq;
       if (!more) break;
+      --entries;
       const auto found = overlay_.find(published_.front().second);
       published_.pop_front();
-      if (found == overlay_.end() || found->second.seq > seq) continue;
-      overlay_.erase(found);
-      ++dropped;
+      if (found != overlay_.end() && found->second.seq <= seq) overlay_.erase(found);
     }
-    memory_count(MemoryClass::committed_view, -kEntryBytes * dropped);
   }
 }
 

@@ -1,7 +1,7 @@
 // The attributes of inodes as of the last committed batch: an overlay of what the durable checkpoint
 // does not cover yet, over the checkpoint's tree.
 //
-// publish() follows each commit with what the batch said; drop_covered() follows each checkpoint, after
+// publish() follows each commit with what the batch said; drop_covered() follows each checkpoint, some time after
 // new pins read it. item() looks at the overlay first: what it does not find there was covered before
 // it looked, so a pin taken afterwards sees it.
 //
@@ -32,8 +32,8 @@ class CommittedView final : public CommittedState {
 
   // The batch `seq` is durable: its inodes are what they are now, in the map too.
   void publish(const std::vector<Translation::Inode>& inodes, uint64_t seq);
-  // The durable checkpoint covers the batches up to `seq`.
-  void drop_covered(uint64_t seq);
+  // The durable checkpoint covers the batches up to `seq`. Looks at `entries` at the most.
+  void drop_covered(uint64_t seq, size_t entries = SIZE_MAX);
   size_t size() const;
 
  private:
@@ -45,9 +45,11 @@ class CommittedView final : public CommittedState {
   InodeMap& map_;
   mutable Mutex mutex_;
   using Overlay = std::unordered_map<Ino, Entry>;
+  using Published = std::deque<std::pair<uint64_t, Ino>>;
+  class Count;
   Overlay overlay_ GUARDED_BY(mutex_);
   // (seq, ino) of every entry that was published and not dropped or replaced by now, and of some that were; seq ascends.
-  std::deque<std::pair<uint64_t, Ino>> published_ GUARDED_BY(mutex_);
+  Published published_ GUARDED_BY(mutex_);
 };
 
 }  // namespace scalefs::volume

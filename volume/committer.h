@@ -7,8 +7,8 @@
 // not reached the logs yet. Ticket 0 is covered: nothing was logged and nothing was under way.
 //
 // Leading. With a thread of its own (run()) that thread leads; without one whoever waits leads, unless
-// somebody does already. While a leader works the next group gathers; it begins at once when the
-// leader is done and someone waits. A leader's own thread waits for as many as the last groups had, as long as they
+// somebody does already. While a leader works the next group gathers; it begins when the leader is
+// done, has answered and has cleaned up behind itself, and someone waits. A leader's own thread waits for as many as the last groups had, as long as they
 // keep coming: once nobody has come for half the time that a cut takes, it goes without the others.
 //
 // Failure is sticky (I11): the cut that failed and all after it answer EIO, to those who wait and to
@@ -33,8 +33,8 @@ class CommitWork {
   // Cuts the logs and makes what they held durable. One caller at a time. Throws nothing.
   virtual Status commit_cut() = 0;
   // Frees what earlier cuts took out of the logs, and makes ready what the next one needs. Called without the
-  // committer's mutex when those who waited for a cut have been answered, so that none of them waits for it; the next
-  // cut may be under way. Throws nothing.
+  // committer's mutex when those who waited for a cut have been answered, so that none but the leader waits for it; the
+  // next cut may be under way, and stop() may have returned. Throws nothing.
   virtual void clean_up() = 0;
   // Nothing is logged that a cut would take. Called under the committer's mutex: cheap, no locks.
   virtual bool nothing_logged() = 0;

@@ -15,6 +15,8 @@ namespace {
 constexpr int kReclaimRounds = 16;
 // Each may find room for some of the records of objects that have ended, and of pages.
 constexpr int kRecoverRounds = 16;
+// Of the committed view's covered entries, behind each cut: several times what a full group publishes.
+constexpr size_t kDroppedACut = 256;
 // How long a leader waits for as many as came together before.
 constexpr uint64_t kGatherUs = 1000;
 
@@ -187,6 +189,11 @@ Status DiskVolume::commit_cut() {
   }
   if (checkpointer_.fill_due()) want_checkpoint();
   return {};
+}
+
+void DiskVolume::clean_up() {
+  pipeline_.clean_up();
+  checkpointer_.drop_covered(kDroppedACut);
 }
 
 Status DiskVolume::commit() { return committer_.wait(committer_.ticket()); }

@@ -70,7 +70,7 @@ class DiskVolume final : public Volume, private Room, private CommitWork {
 
   // --- CommitWork: the pipeline, and what follows a commit. Where there is no memory the volume has failed.
   Status commit_cut() override;
-  void clean_up() override { pipeline_.clean_up(); }
+  void clean_up() override;
   bool nothing_logged() override { return pipeline_.nothing_logged(); }
 
   Status start_parts(std::string* why);

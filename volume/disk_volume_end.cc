@@ -52,6 +52,7 @@ uint64_t DiskVolume::flusher_body(bool woken) {
 }
 
 uint64_t DiskVolume::checkpoint_body(bool /*woken*/) {
+  checkpointer_.drop_covered();  // what commits have left
   if (!health_.stopped() && !health_.failed() && checkpointer_.due()) (void)checkpointer_.run();
   return kCheckpointLookMs;
 }

@@ -34,9 +34,13 @@ class Emitter {
     size_t bytes = 0;
     for (const ObjectChange& object : effect_.objects()) {
       if (object.dead) continue;
-      bytes += kObjectBytes + (object.pages ? object.pages->bytes_estimate() : 0);
+      if (object.born || object.item != object.before) bytes += kObjectBytes;
+      if (object.pages) bytes += object.pages->bytes_estimate();
     }
-    for (const NameChange& change : effect_.names()) bytes += kNameBytes + change.name.size();
+    for (const NameChange& change : effect_.names()) {
+      const bool emitted = !change.dir->dead && (change.target || change.was_there);
+      if (emitted) bytes += kNameBytes + change.name.size();
+    }
     // What a batch does not use it keeps until its checkpoint.
     if (to_->batch.memory_bytes() > bytes + bytes / 2 + kBlockBytes) to_->batch = {};
     to_->batch.reserve(bytes);

@@ -46,9 +46,14 @@ def cpu_ns(pid):
 
 def raise_descriptors():
     """Of what is started from here. Where that is not allowed a program may fail for want of them, and is named."""
-    with contextlib.suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, max(hard, DESCRIPTORS)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= DESCRIPTORS:
+        return
+    enough = hard == resource.RLIM_INFINITY or hard >= DESCRIPTORS
+    for limits in ((DESCRIPTORS, hard if enough else DESCRIPTORS), (hard, hard)):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            return
 
 
 class Mounted:

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "base/memory.h"
 #include "diskfs/format.h"
 #include "diskfs/memory_device.h"
 #include "tests/unit/volume/fake_room.h"
@@ -168,6 +171,42 @@ TEST_F(PipelineTest, ViewKeepsWhatWasPublishedBehindTheCheckpoint) {
   ASSERT_TRUE(disk_->checkpoint().ok());
   view_->drop_covered(disk_->checkpointed_seq());
   EXPECT_EQ(view_->size(), 0u);
+}
+
+TEST_F(PipelineTest, RecordsOfACutAreFreedBehindItsAnswers) {
+  maker_.create(2048, 1, "a");
+  maker_.create(2049, 1, "b");
+  ASSERT_TRUE(commit().ok());
+  EXPECT_EQ(pipeline_->logged().records, 0u);
+  EXPECT_EQ(pipeline_->records_to_free(), 2u);
+  pipeline_->clean_up();
+  EXPECT_EQ(pipeline_->records_to_free(), 0u);
+}
+
+TEST_F(PipelineTest, ABatchKeepsAboutTheMemoryThatItNeeds) {
+  auto kept = [before = int64_t{0}]() mutable {
+    const int64_t now = memory_bytes(MemoryClass::journal_buffer);
+    return now - std::exchange(before, now);
+  };
+  (void)kept();
+  maker_.create(2048, 1, "large");
+  for (uint64_t page = 0; page < 50; ++page) maker_.bytes(2048, page, std::string(kBlockBytes, 'x'), 50 * kBlockBytes);
+  ASSERT_TRUE(commit().ok());
+  EXPECT_LE(kept(), static_cast<int64_t>(60 * kBlockBytes));
+  pipeline_->clean_up();  // prepares for another as large
+  maker_.create(2049, 1, "small");
+  ASSERT_TRUE(commit().ok());
+  EXPECT_LE(kept(), static_cast<int64_t>(2 * kBlockBytes));
+  pipeline_->clean_up();
+  // Hardly anything of what this cut logged is written.
+  for (uint64_t i = 0; i < 500; ++i) {
+    maker_.create(3000 + i, 1, "passing" + std::to_string(i));
+    maker_.unlink(3000 + i, 1, "passing" + std::to_string(i));
+    maker_.add(memfs::ReclaimOp{MnodeNo(3000 + i)});
+  }
+  maker_.create(2050, 1, "stays");
+  ASSERT_TRUE(commit().ok());
+  EXPECT_LE(kept(), static_cast<int64_t>(2 * kBlockBytes));
 }
 
 TEST_F(PipelineTest, CreatesJournalBytesAreFew) {

@@ -324,6 +324,21 @@ TEST_F(TranslatorTest, SplitPointsCountASharedObjectOnce) {
   EXPECT_GT(Translator::split_points(maker_.records, apart / 10).size(), 1u);
 }
 
+TEST_F(TranslatorTest, ARenamesBoundKnowsTheWhiteoutsAttributes) {
+  maker_.create(2048, 1, "from");
+  commit();
+  memfs::RenameOp op{MnodeNo(1), "from", MnodeNo(1), "to", MnodeNo(2048), DT_REG, {}, 0, false, {}};
+  op.whiteout = RecordMaker::attr(3072, 020000, 1);
+  op.whiteout_xattrs.emplace_back("system.posix_acl_access", std::vector<std::byte>(5000));
+  maker_.rename(op);
+  Translator translator(tree_.key, tree_);
+  const auto translation = translator.translate(maker_.records);
+  ASSERT_TRUE(translation.ok());
+  EXPECT_GT(translation->batch.size_bytes(), 5000u);
+  EXPECT_LE(translation->batch.size_bytes(),
+            Translator::bytes_bound(static_cast<const memfs::OpRecord&>(*maker_.records[0])));
+}
+
 TEST_F(TranslatorTest, SplitPointsKeepACallTogether) {
   for (uint64_t i = 0; i < 100; ++i) maker_.create(2048 + i, 1, "name" + std::to_string(i));
   // Calls of one to four records.
