@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "base/memory.h"
 #include "base/mutex.h"
 #include "tests/support/seeds.h"
 #include "tests/unit/volume/mounted.h"
@@ -192,6 +193,24 @@ TEST(Bounds, LogStaysWithinItsLimitWithoutAnyFsync) {
     ASSERT_LE(m.volume->statistics().log_bytes, m.options.log_bytes_max + (128u << 10));
   }
   EXPECT_GT(m.volume->statistics().commits, 0u);
+}
+
+TEST(Bounds, WhatACheckpointCoversLeavesTheCommittedView) {
+  Mounted m;
+  ASSERT_TRUE(m.mount().ok());
+  const auto held = [] { return memory_bytes(MemoryClass::committed_view); };
+  for (int i = 0; i < 1000; ++i) m.create(kRootMnode, "file-" + std::to_string(i));
+  ASSERT_TRUE(m.volume->sync().ok());
+  const int64_t before = held();
+  EXPECT_GT(before, 0);
+  while (m.volume->step_checkpoint()) {
+  }
+  // Some entries behind each commit.
+  for (int i = 0; i < 10; ++i) {
+    m.create(kRootMnode, "later-" + std::to_string(i));
+    ASSERT_TRUE(m.volume->sync().ok());
+  }
+  EXPECT_LT(held(), before / 10);
 }
 
 TEST(Bounds, CreatedAndRemovedFilesLeaveNothing) {
